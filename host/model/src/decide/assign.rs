@@ -1,0 +1,266 @@
+//! Giving tickets to agents, and moving them by hand.
+
+use super::Tx;
+use crate::{
+    Agent, AgentId, Effect, EventKind, Outcome, Refusal, RunStatus, Status, TicketId, Timestamp,
+};
+
+impl Tx<'_> {
+    pub(super) fn assign_ticket(
+        &mut self,
+        id: TicketId,
+        agent: &str,
+        reason: &str,
+        unchanged_since: Option<Timestamp>,
+    ) -> Result<Outcome, Refusal> {
+        let ticket = self.ticket(id)?;
+        let agent = self.find_agent(agent)?.id;
+        if unchanged_since.is_some_and(|seen| seen != ticket.updated_at) {
+            return Err(Refusal::Conflict(format!(
+                "ticket {id} has changed meanwhile; read it again"
+            )));
+        }
+        if ticket.assignee == Some(agent) && !ticket.status.is_over() {
+            return Err(Refusal::Conflict(format!(
+                "ticket {id} is already assigned to that agent"
+            )));
+        }
+        if ticket.assignee.is_some() && reason.is_empty() && ticket.status == Status::InProgress {
+            let name = ticket
+                .assignee
+                .and_then(|id| self.state.agents.get(&id))
+                .map_or("another agent", |agent| &agent.name);
+            return Err(Refusal::Conflict(format!(
+                "ticket {id} is in progress with {name}; give a reason to take it away"
+            )));
+        }
+        if let Some(parent) = ticket.parent {
+            self.check_chain(parent, agent)?;
+        }
+        self.hand_over(id, agent, reason)?;
+        Ok(self.ticket_outcome(id))
+    }
+
+    /// A guest's `tickets.assign`: to a subordinate, or to one that it is granted.
+    pub(super) fn assign_by_agent(
+        &mut self,
+        by: &Agent,
+        parent: TicketId,
+        id: TicketId,
+        agent: &str,
+    ) -> Result<(), Refusal> {
+        let ticket = self.ticket(id)?;
+        if ticket.parent != Some(parent) {
+            return Err(Refusal::NotFound(format!(
+                "ticket {id} is not a child of this run's ticket"
+            )));
+        }
+        if ticket.assignee.is_some() || ticket.status != Status::Open {
+            return Err(Refusal::Conflict(format!(
+                "ticket {id} is {} and assigned",
+                ticket.status
+            )));
+        }
+        let target = self.find_agent(agent)?;
+        if target.boss != Some(by.id) && !by.grants.assign_to.contains(&target.name) {
+            return Err(Refusal::Denied(format!(
+                "{} is no subordinate of {}, and no grant `assign_to` names it",
+                target.name, by.name
+            )));
+        }
+        let target = target.id;
+        self.check_chain(parent, target)?;
+        let from = by.id;
+        self.change_ticket(id).delegated_by = Some(from);
+        self.hand_over(id, target, "")?;
+        self.event(EventKind::TicketDelegated {
+            ticket: id,
+            parent,
+            delegated_by: from,
+            assignee: target,
+            reason: String::new(),
+            confidence: crate::Confidence::High,
+        });
+        Ok(())
+    }
+
+    /// Takes a ticket from whoever has it and puts it into an agent's queue.
+    pub(super) fn hand_over(
+        &mut self,
+        id: TicketId,
+        agent: AgentId,
+        reason: &str,
+    ) -> Result<(), Refusal> {
+        let ticket = self.ticket(id)?;
+        if ticket.status.is_over() {
+            return Err(Refusal::Conflict(format!(
+                "ticket {id} is {}",
+                ticket.status
+            )));
+        }
+        let from = ticket.assignee;
+        self.take_from_desk(id);
+        self.stop_run(
+            id,
+            RunStatus::Cancelled,
+            "the ticket was given to another agent",
+        );
+        let ticket = self.change_ticket(id);
+        ticket.assignee = Some(agent);
+        ticket.status = Status::Open;
+        self.state
+            .desks
+            .entry(agent)
+            .or_default()
+            .queue
+            .push_back(id);
+        match from {
+            Some(from) => self.event(EventKind::TicketReassigned {
+                ticket: id,
+                from,
+                assignee: agent,
+                reason: reason.to_owned(),
+            }),
+            None => self.event(EventKind::TicketAssigned {
+                ticket: id,
+                assignee: agent,
+            }),
+        }
+        if let Some(from) = from {
+            self.ready.push(from);
+        }
+        self.ready.push(agent);
+        Ok(())
+    }
+
+    /// Ends a ticket's live run, if it has one, without ending the ticket.
+    pub(super) fn stop_run(&mut self, id: TicketId, status: RunStatus, why: &str) {
+        let live = self.state.tickets[&id]
+            .run
+            .filter(|run| self.state.runs.get(run).is_some_and(|run| !run.is_over()));
+        let Some(run) = live else { return };
+        let now = self.context.now;
+        let record = self.change_run(run);
+        record.status = status;
+        record.wait = None;
+        record.error = Some(why.to_owned());
+        record.ended_at = Some(now);
+        self.event(EventKind::RunEnded {
+            ticket: id,
+            run,
+            status,
+        });
+        self.changes.effects.push(Effect::Stop(run));
+    }
+
+    /// Takes a ticket out of its assignee's queue and from what the assignee works on.
+    pub(super) fn take_from_desk(&mut self, id: TicketId) {
+        let Some(agent) = self.state.tickets[&id].assignee else {
+            return;
+        };
+        if let Some(desk) = self.state.desks.get_mut(&agent) {
+            desk.queue.retain(|queued| *queued != id);
+            desk.active.retain(|active| *active != id);
+        }
+    }
+
+    pub(super) fn set_status(
+        &mut self,
+        id: TicketId,
+        status: Status,
+        force: bool,
+    ) -> Result<Outcome, Refusal> {
+        let from = self.ticket(id)?.status;
+        if from == status {
+            return Ok(self.ticket_outcome(id));
+        }
+        if !force && !from.may_become(status) {
+            let to: Vec<&str> = Status::ALL
+                .into_iter()
+                .filter(|to| from.may_become(*to))
+                .map(Status::as_str)
+                .collect();
+            return Err(Refusal::Conflict(format!(
+                "a ticket that is {from} cannot become {status}; it can become {}",
+                if to.is_empty() {
+                    "nothing else".to_owned()
+                } else {
+                    to.join(", ")
+                }
+            )));
+        }
+        let has_run = self.state.tickets[&id]
+            .run
+            .is_some_and(|run| self.state.runs.get(&run).is_some_and(|run| !run.is_over()));
+        match status {
+            Status::Done | Status::Failed | Status::Cancelled if !from.is_over() => {
+                self.end_by_hand(id, status);
+            }
+            Status::InProgress if !has_run && !from.is_over() => {
+                return Err(Refusal::Conflict(
+                    "a ticket becomes in_progress when it is assigned and its agent is free"
+                        .to_owned(),
+                ));
+            }
+            _ if from.is_over() => self.reopen(id, status)?,
+            _ => {
+                self.change_ticket(id).status = status;
+                self.requeue(id);
+            }
+        }
+        self.event(EventKind::TicketStatusChanged {
+            ticket: id,
+            from,
+            to: status,
+            forced: force,
+        });
+        Ok(self.ticket_outcome(id))
+    }
+
+    /// A person brings a ticket back that was over.
+    fn reopen(&mut self, id: TicketId, status: Status) -> Result<(), Refusal> {
+        if status.is_over() {
+            self.change_ticket(id).status = status;
+            return Ok(());
+        }
+        if status != Status::Open && status != Status::Backlog {
+            return Err(Refusal::Conflict(
+                "a ticket that was over can be reopened as open or backlog".to_owned(),
+            ));
+        }
+        if let Some(parent) = self.state.tickets[&id].parent {
+            if self.ticket(parent)?.status.is_over() {
+                return Err(Refusal::Conflict(format!(
+                    "its parent {parent} is over; reopen that one first"
+                )));
+            }
+        }
+        let root = self.state.tickets[&id].root;
+        let ticket = self.change_ticket(id);
+        ticket.status = status;
+        ticket.ended_at = None;
+        ticket.rejections = 0;
+        ticket.violations.clear();
+        ticket.deadline = None;
+        let live = self.state.live.entry(root).or_default();
+        *live += 1;
+        if *live == 1 {
+            self.changes.roots.push((root, true));
+        }
+        self.requeue(id);
+        Ok(())
+    }
+
+    /// Puts an open ticket with an assignee where it belongs; takes others out of the queue.
+    fn requeue(&mut self, id: TicketId) {
+        let ticket = &self.state.tickets[&id];
+        let Some(agent) = ticket.assignee else { return };
+        let open = ticket.status == Status::Open;
+        let desk = self.state.desks.entry(agent).or_default();
+        desk.queue.retain(|queued| *queued != id);
+        if open && !desk.active.contains(&id) {
+            desk.queue.push_back(id);
+            self.ready.push(agent);
+        }
+    }
+}

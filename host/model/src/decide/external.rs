@@ -1,0 +1,92 @@
+//! Reports from outside, through `report-task`: fenced, so that a stale, duplicate or foreign one
+//! changes nothing and is told why.
+
+use super::{Tx, check_len};
+use crate::{AgentId, Answer, Outcome, Refusal, ReportOutcome, Run, TicketId, Token, WaitKind};
+
+impl Tx<'_> {
+    pub(super) fn external_report(
+        &mut self,
+        agent: AgentId,
+        delegation: Option<TicketId>,
+        token: Option<Token>,
+        outcome: ReportOutcome,
+        summary: &str,
+    ) -> Result<Outcome, Refusal> {
+        if !self.state.agents.contains_key(&agent) {
+            return Err(Refusal::NotFound(format!("there is no agent {agent}")));
+        }
+        check_len("/summary", summary, self.context.limits.text_bytes)?;
+        match self.reported_run(agent, delegation, token) {
+            Ok(run) => {
+                let (id, ticket) = (run.id, run.ticket);
+                let boss = self.state.tickets[&ticket].delegated_by;
+                self.answer(
+                    id,
+                    Ok(Answer::External {
+                        outcome,
+                        summary: summary.to_owned(),
+                    }),
+                );
+                Ok(Outcome::External {
+                    boss,
+                    refused: None,
+                })
+            }
+            Err(why) => Ok(Outcome::External {
+                boss: None,
+                refused: Some(why),
+            }),
+        }
+    }
+
+    /// The run that a report is for, or why it is for none.
+    fn reported_run(
+        &self,
+        agent: AgentId,
+        delegation: Option<TicketId>,
+        token: Option<Token>,
+    ) -> Result<&Run, String> {
+        let open: Vec<&Run> = self
+            .state
+            .live_runs()
+            .filter(|run| run.agent == agent)
+            .filter(|run| {
+                run.wait
+                    .as_ref()
+                    .is_some_and(|wait| wait.kind == WaitKind::External)
+            })
+            .collect();
+        if let Some(token) = token {
+            let Some(run) = self.state.live_runs().find(|run| run.token == token) else {
+                return Err(
+                    "the token is of no open delegation: it is over, or was reported \
+                            already, or the token is wrong"
+                        .to_owned(),
+                );
+            };
+            if run.agent != agent {
+                return Err("the token belongs to another agent's delegation".to_owned());
+            }
+            if delegation.is_some_and(|ticket| ticket != run.ticket) {
+                return Err("the token belongs to another delegation".to_owned());
+            }
+            return open
+                .into_iter()
+                .find(|candidate| candidate.id == run.id)
+                .ok_or_else(|| {
+                    "this delegation does not wait for a report from outside".to_owned()
+                });
+        }
+        match open.as_slice() {
+            [] => Err("this agent has no open delegation that waits for a report".to_owned()),
+            [run] if delegation.is_none_or(|ticket| ticket == run.ticket) => Ok(run),
+            [_] => Err("that delegation is over, or was never given to this agent".to_owned()),
+            many => Err(format!(
+                "{} delegations to this agent are open; report with the URL from the task's footer, \
+                 which says which one",
+                many.len()
+            )),
+        }
+    }
+}

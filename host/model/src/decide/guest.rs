@@ -1,0 +1,303 @@
+//! A guest's calls: the answered ones are journaled, the one to decide on is decided.
+
+use super::Tx;
+use crate::command::GuestCall;
+use crate::{
+    Agent, Answer, Call, CallError, Outcome, Pending, Record, Refusal, Reply, RunId, TicketId,
+    TicketView, Timestamp, Wait, WaitKind,
+};
+
+/// Tickets that one `tickets.list` answers with at most.
+const LIST_LIMIT: usize = 1_000;
+
+/// What a call comes to.
+enum Decision {
+    Now(Answer),
+    Wait(WaitKind, Option<Timestamp>),
+}
+
+impl Tx<'_> {
+    pub(super) fn guest(
+        &mut self,
+        run: RunId,
+        pending: Vec<Pending>,
+        call: Option<GuestCall>,
+    ) -> Result<Outcome, Refusal> {
+        let ticket = self.live_run(run)?.ticket;
+        self.check_pending(run, &pending)?;
+        let mut records = self.post_pending(ticket, run, pending);
+        let Some(GuestCall {
+            index,
+            call,
+            payload,
+            choices,
+        }) = call
+        else {
+            self.journal(run, records);
+            return Ok(Outcome::Done);
+        };
+        let at = self.context.now;
+        let decision = self.decide(run, &call, payload, &choices);
+        let reply: Reply = match decision {
+            Ok(Decision::Wait(kind, until)) => {
+                records.push(Record::Begun { index, at, call });
+                self.journal(run, records);
+                self.wait(run, Wait { index, kind, until });
+                return Ok(Outcome::Waiting);
+            }
+            Ok(Decision::Now(answer)) => Ok(answer),
+            Err(refusal) => Err(CallError::from(refusal)),
+        };
+        records.push(Record::Done {
+            index,
+            at,
+            call,
+            reply: reply.clone(),
+        });
+        self.journal(run, records);
+        Ok(Outcome::Reply(at, reply))
+    }
+
+    /// Refuses answered calls that do not follow what is journaled: they are from another instance.
+    pub(super) fn check_pending(&self, run: RunId, pending: &[Pending]) -> Result<(), Refusal> {
+        let calls = self.state.runs[&run].calls;
+        for (i, call) in pending.iter().enumerate() {
+            if call.index != calls + i as u32 {
+                return Err(Refusal::Conflict(format!(
+                    "call {} of run {run} does not follow call {calls}",
+                    call.index
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts what answered calls say, and turns them into records.
+    pub(super) fn post_pending(
+        &mut self,
+        ticket: TicketId,
+        run: RunId,
+        pending: Vec<Pending>,
+    ) -> Vec<Record> {
+        let mut records = Vec::with_capacity(pending.len() + 1);
+        for Pending {
+            index,
+            at,
+            call,
+            reply,
+            message,
+        } in pending
+        {
+            if let Some(message) = message {
+                self.change_run(run).messages += 1;
+                self.append(ticket, message);
+            }
+            records.push(Record::Done {
+                index,
+                at,
+                call,
+                reply,
+            });
+        }
+        records
+    }
+
+    fn decide(
+        &mut self,
+        run: RunId,
+        call: &Call,
+        payload: Option<Vec<u8>>,
+        choices: &super::delegate::Choices,
+    ) -> Result<Decision, Refusal> {
+        let record = &self.state.runs[&run];
+        let (ticket, agent_id) = (record.ticket, record.agent);
+        let agent = self.state.agents[&agent_id].clone();
+        let now = self.context.now;
+        let limits = self.context.limits;
+        let answer = match call.clone() {
+            Call::Team => Answer::Team(
+                self.state
+                    .team(agent_id)
+                    .into_iter()
+                    .map(|a| self.state.member(a))
+                    .collect(),
+            ),
+            Call::ProposePlan { plan } => {
+                plan.check()?;
+                let size = plan_size(&plan);
+                if size > limits.text_bytes {
+                    return Err(Refusal::Limit(format!(
+                        "a plan has at most {} bytes of text (limit `text_bytes`)",
+                        limits.text_bytes
+                    )));
+                }
+                self.change_ticket(ticket).plan = Some(plan);
+                self.event(crate::EventKind::WorkPlanProposed { ticket, run });
+                Answer::Unit
+            }
+            Call::Delegate { assignments } => {
+                Answer::Delegated(self.delegate(&agent, ticket, assignments, choices)?)
+            }
+            Call::AwaitReports {
+                tickets,
+                join,
+                timeout_ms,
+            } => match self.await_reports(ticket, tickets, join, timeout_ms)? {
+                Ok(joined) => Answer::Joined(joined),
+                Err((kind, until)) => return Ok(Decision::Wait(kind, until)),
+            },
+            Call::CancelDelegated {
+                ticket: child,
+                reason,
+            } => {
+                self.cancel_delegated(ticket, child, &reason)?;
+                Answer::Unit
+            }
+            Call::Reassign {
+                ticket: child,
+                assignee,
+                reason,
+            } => {
+                self.reassign(&agent, ticket, child, assignee, &reason)?;
+                Answer::Unit
+            }
+            Call::SubmitOutput { output } => {
+                self.submit_output(run, &output)?;
+                Answer::Unit
+            }
+            Call::CallForReport {
+                message,
+                timeout_ms,
+            } => {
+                self.call_for_report(run, &message)?;
+                let until = now.saturating_add(timeout_ms.unwrap_or(limits.external_default_ms));
+                return Ok(Decision::Wait(WaitKind::External, Some(until)));
+            }
+            Call::Ask {
+                member,
+                text,
+                timeout_ms,
+            } => {
+                let kind = self.question(run, &member, text)?;
+                let ms = timeout_ms
+                    .unwrap_or(limits.ask_default_ms)
+                    .min(limits.ask_max_ms);
+                return Ok(Decision::Wait(kind, Some(now.saturating_add(ms))));
+            }
+            Call::Post {
+                ticket,
+                text,
+                reply_to,
+            } => {
+                let mentions = self.mentions(&text);
+                Answer::Message(self.post_elsewhere(run, ticket, text, mentions, reply_to)?)
+            }
+            Call::Mention { members, text } => {
+                let mut mentions = Vec::new();
+                for key in &members {
+                    mentions.push(match self.channel_member(ticket, key)? {
+                        crate::Author::Agent(id) => id.to_string(),
+                        _ => key.clone(),
+                    });
+                }
+                Answer::Message(self.post_elsewhere(run, None, text, mentions, None)?)
+            }
+            other => {
+                return self
+                    .decide_on_board(run, &agent, ticket, other, payload)
+                    .map(Decision::Now);
+            }
+        };
+        Ok(Decision::Now(answer))
+    }
+
+    fn decide_on_board(
+        &mut self,
+        run: RunId,
+        agent: &Agent,
+        ticket: TicketId,
+        call: Call,
+        payload: Option<Vec<u8>>,
+    ) -> Result<Answer, Refusal> {
+        match call {
+            Call::CreateTicket { draft } => self.draft(agent.id, ticket, draft).map(Answer::Ticket),
+            Call::AssignTicket {
+                ticket: child,
+                agent: to,
+            } => self
+                .assign_by_agent(agent, ticket, child, &to)
+                .map(|()| Answer::Unit),
+            Call::GetTicket { ticket } => {
+                self.visible(run, ticket)?;
+                Ok(Answer::View(Box::new(TicketView::from(
+                    &self.state.tickets[&ticket],
+                ))))
+            }
+            Call::ListTickets { filter } => {
+                let mut views: Vec<&crate::Ticket> = self
+                    .state
+                    .tickets
+                    .values()
+                    .filter(|ticket| filter.fits(ticket) && self.visible(run, ticket.id).is_ok())
+                    .collect();
+                views.sort_by_key(|ticket| ticket.id);
+                views.truncate(LIST_LIMIT);
+                Ok(Answer::Views(
+                    views.into_iter().map(TicketView::from).collect(),
+                ))
+            }
+            Call::Comment { ticket, text } => {
+                self.comment(run, ticket, text).map(|()| Answer::Unit)
+            }
+            Call::AddCollaborator { agent } => {
+                let agent = self.find_agent(&agent)?.id;
+                self.add_collaborator(ticket, agent).map(|()| Answer::Unit)
+            }
+            Call::LinkTicket { ticket, kind } => {
+                self.link(run, ticket, &kind).map(|()| Answer::Unit)
+            }
+            Call::MemoryGet { key } => self.memory_get(agent.id, &key).map(Answer::Bytes),
+            Call::MemoryPut { key, .. } => self
+                .memory_put(agent.id, key, payload.unwrap_or_default())
+                .map(|()| Answer::Unit),
+            Call::MemoryRemove { key } => self.memory_remove(agent.id, &key).map(|()| Answer::Unit),
+            Call::MemoryKeys { prefix } => Ok(Answer::Keys(self.memory_keys(agent.id, &prefix))),
+            other => Err(Refusal::Conflict(format!(
+                "{} is answered by the host itself, not by the dispatcher",
+                other.name()
+            ))),
+        }
+    }
+
+    /// Refuses a ticket that a run may not see.
+    pub(super) fn visible(&self, run: RunId, id: TicketId) -> Result<(), Refusal> {
+        let run = &self.state.runs[&run];
+        let own_root = self.state.tickets[&run.ticket].root;
+        let visible = self.state.tickets.get(&id).is_some_and(|ticket| {
+            ticket.root == own_root
+                || ticket.assignee == Some(run.agent)
+                || ticket.collaborators.contains(&run.agent)
+        });
+        if visible {
+            Ok(())
+        } else {
+            Err(Refusal::NotFound(format!(
+                "there is no ticket {id} that this run can see"
+            )))
+        }
+    }
+}
+
+fn plan_size(plan: &crate::WorkPlan) -> usize {
+    let tasks = plan.phases.iter().flat_map(|phase| &phase.tasks);
+    plan.name.len()
+        + plan.description.len()
+        + plan
+            .phases
+            .iter()
+            .map(|phase| phase.id.len() + phase.name.len() + 64)
+            .sum::<usize>()
+        + tasks
+            .map(|task| task.id.len() + task.description.len() + 64)
+            .sum::<usize>()
+}

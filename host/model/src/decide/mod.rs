@@ -1,0 +1,274 @@
+//! Transitions: one file for each, all working on a [`Tx`].
+//!
+//! A transition checks everything first and changes things after, so that a refused command changes
+//! nothing. What follows from a change (a report to the boss, a join that is met, the next ticket in
+//! a queue) happens in the same transition, and so is stored in the same transaction.
+
+mod assign;
+mod await_reports;
+mod channel;
+mod create;
+mod delegate;
+mod end;
+mod external;
+mod guest;
+mod memory;
+mod start;
+mod team;
+mod timer;
+
+use crate::{
+    AgentId, ChannelId, Command, Event, EventKind, Limits, Message, Outcome, Plugins, Record,
+    Refusal, Reply, RunId, State, Ticket, TicketId, Timestamp,
+};
+use uuid::Uuid;
+
+pub use end::will_retry;
+pub use team::is_name;
+
+/// What a transition knows besides the state.
+pub struct Context<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Makes ids, each greater than those before.
+    pub ids: &'a mut dyn FnMut() -> Uuid,
+    /// The host's plugins.
+    pub plugins: &'a Plugins,
+    /// The host's limits.
+    pub limits: &'a Limits,
+    /// Where the HTTP API is reached, for the reporting footer.
+    pub base_url: &'a str,
+}
+
+/// What a transition has changed. Records are named; their new values are in the state.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Whether the workspace's settings changed.
+    pub workspace: bool,
+    /// Agents that are new or changed.
+    pub agents: Vec<AgentId>,
+    /// Agents whose activity changed.
+    pub activity: Vec<AgentId>,
+    /// Tickets that are new or changed.
+    pub tickets: Vec<TicketId>,
+    /// Runs that are new or changed.
+    pub runs: Vec<RunId>,
+    /// Roots whose tree has become live (true) or is over (false).
+    pub roots: Vec<(TicketId, bool)>,
+    /// Keys of agents' memories, with the new value, or none where it is removed.
+    pub memory: Vec<(AgentId, String, Option<Vec<u8>>)>,
+    /// Messages, with their place in their channel.
+    pub messages: Vec<(ChannelId, u64, Message)>,
+    /// Journal records, each list one stored record at that place of the run's journal.
+    pub journal: Vec<(RunId, u64, Vec<Record>)>,
+    /// What runs printed, with its place in the run's log: stream and text.
+    pub logs: Vec<(RunId, u64, (Timestamp, String, String))>,
+    /// Events for the log.
+    pub events: Vec<Event>,
+    /// What is to be done once all this is stored.
+    pub effects: Vec<Effect>,
+}
+
+impl Changes {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        !self.workspace
+            && self.agents.is_empty()
+            && self.activity.is_empty()
+            && self.tickets.is_empty()
+            && self.runs.is_empty()
+            && self.roots.is_empty()
+            && self.memory.is_empty()
+            && self.messages.is_empty()
+            && self.journal.is_empty()
+            && self.logs.is_empty()
+            && self.events.is_empty()
+    }
+}
+
+/// What is to be done outside once a transition is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Start a run, or bring it back from its journal.
+    Start(RunId),
+    /// A run's wait is over: hand it the answer, or bring it back where it is not in memory.
+    Wake {
+        /// The run.
+        run: RunId,
+        /// When it was answered.
+        at: Timestamp,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Drop a run's instance, with all that it started.
+    Stop(RunId),
+    /// A ticket is over: bring its branches back and remove its worktree.
+    Clean {
+        /// The ticket.
+        ticket: TicketId,
+        /// Whether what was not committed is to be kept too.
+        keep_changes: bool,
+    },
+}
+
+/// A transition under way.
+pub struct Tx<'a> {
+    /// The workspace.
+    pub(crate) state: &'a mut State,
+    /// What the transition knows besides.
+    pub(crate) context: Context<'a>,
+    /// What it has changed so far.
+    pub(crate) changes: Changes,
+    /// Agents that may have become free: their queues are looked at in the end.
+    pub(crate) ready: Vec<AgentId>,
+}
+
+impl<'a> Tx<'a> {
+    /// Carries out a command: the state changes and the changes come back, or nothing changes.
+    pub fn run(
+        state: &'a mut State,
+        context: Context<'a>,
+        command: Command,
+    ) -> Result<(Outcome, Changes), Refusal> {
+        let mut tx = Tx {
+            state,
+            context,
+            changes: Changes::default(),
+            ready: Vec::new(),
+        };
+        let outcome = tx.command(command)?;
+        while let Some(agent) = tx.ready.pop() {
+            tx.start_ready(agent);
+        }
+        Ok((tx.refreshed(outcome), tx.changes))
+    }
+
+    fn command(&mut self, command: Command) -> Result<Outcome, Refusal> {
+        match command {
+            Command::SaveTeam(spec) => self.save_team(&spec),
+            Command::CreateTicket(new) => self.create_ticket(new),
+            Command::AssignTicket {
+                ticket,
+                agent,
+                reason,
+                unchanged_since,
+            } => self.assign_ticket(ticket, &agent, &reason, unchanged_since),
+            Command::SetStatus {
+                ticket,
+                status,
+                force,
+            } => self.set_status(ticket, status, force),
+            Command::CancelTicket { ticket, reason } => self.cancel_ticket(ticket, &reason),
+            Command::PostMessage {
+                ticket,
+                author,
+                text,
+                reply_to,
+            } => self.post_message(ticket, author, text, reply_to),
+            Command::AddCollaborator { ticket, agent } => {
+                let agent = self.find_agent(&agent)?.id;
+                self.add_collaborator(ticket, agent)?;
+                Ok(self.ticket_outcome(ticket))
+            }
+            Command::Provisioned { run } => self.provisioned(run),
+            Command::Guest { run, pending, call } => self.guest(run, pending, call),
+            Command::EndRun {
+                run,
+                pending,
+                ending,
+            } => self.end_run(run, pending, ending),
+            Command::Output { run, stream, text } => self.output(run, stream, text),
+            Command::Branches { ticket, branches } => self.branches(ticket, branches),
+            Command::ExternalReport {
+                agent,
+                delegation,
+                token,
+                outcome,
+                summary,
+            } => self.external_report(agent, delegation, token, outcome, &summary),
+            Command::Tick => {
+                self.tick();
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    pub(crate) fn id(&mut self) -> Uuid {
+        (self.context.ids)()
+    }
+
+    pub(crate) fn event(&mut self, kind: EventKind) {
+        self.changes.events.push(Event {
+            at: self.context.now,
+            kind,
+        });
+    }
+
+    pub(crate) fn ticket(&self, id: TicketId) -> Result<&Ticket, Refusal> {
+        self.state
+            .tickets
+            .get(&id)
+            .ok_or_else(|| Refusal::NotFound(format!("there is no ticket {id}")))
+    }
+
+    pub(crate) fn find_agent(&self, key: &str) -> Result<&crate::Agent, Refusal> {
+        self.state.find_agent(key).ok_or_else(|| {
+            let mut names: Vec<&str> = self.state.names.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            names.truncate(20);
+            Refusal::NotFound(format!(
+                "there is no agent {key:?} in workspace {:?}; there are: {}",
+                self.state.workspace.name,
+                names.join(", ")
+            ))
+        })
+    }
+
+    /// A ticket to change. It counts as changed from here on.
+    pub(crate) fn change_ticket(&mut self, id: TicketId) -> &mut Ticket {
+        if !self.changes.tickets.contains(&id) {
+            self.changes.tickets.push(id);
+        }
+        let ticket = self
+            .state
+            .tickets
+            .get_mut(&id)
+            .expect("a transition changes tickets it has checked");
+        ticket.updated_at = self.context.now;
+        ticket
+    }
+
+    /// A run to change. It counts as changed from here on.
+    pub(crate) fn change_run(&mut self, id: RunId) -> &mut crate::Run {
+        if !self.changes.runs.contains(&id) {
+            self.changes.runs.push(id);
+        }
+        self.state
+            .runs
+            .get_mut(&id)
+            .expect("a transition changes runs it has checked")
+    }
+
+    /// The ticket as it is in the end.
+    fn refreshed(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Ticket(ticket) => self.ticket_outcome(ticket.id),
+            other => other,
+        }
+    }
+
+    pub(crate) fn ticket_outcome(&self, id: TicketId) -> Outcome {
+        Outcome::Ticket(Box::new(self.state.tickets[&id].clone()))
+    }
+}
+
+/// Refuses a text that is too long.
+pub(crate) fn check_len(path: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    Err(Refusal::invalid(
+        path,
+        format!("{} bytes are too many; the limit is {limit}", text.len()),
+    ))
+}

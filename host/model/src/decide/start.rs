@@ -1,0 +1,124 @@
+//! Starting runs: the queue of an agent, and one ticket's step from `open` to `in_progress`.
+
+use super::Tx;
+use crate::{
+    AgentId, Effect, EventKind, Outcome, Refusal, Run, RunId, RunStatus, Status, TicketId, Token,
+};
+
+impl Tx<'_> {
+    /// Starts queued tickets of an agent as far as it is free.
+    pub(super) fn start_ready(&mut self, agent: AgentId) {
+        loop {
+            let Some(limit) = self
+                .state
+                .agents
+                .get(&agent)
+                .map(|a| a.limits.max_concurrent)
+            else {
+                return;
+            };
+            let Some(desk) = self.state.desks.get_mut(&agent) else {
+                return;
+            };
+            if desk.active.len() >= limit as usize {
+                return;
+            }
+            let Some(ticket) = desk.queue.pop_front() else {
+                return;
+            };
+            desk.active.push(ticket);
+            self.start_run(ticket, agent);
+        }
+    }
+
+    /// Queues a run for a ticket that is on its assignee's desk; fails the ticket where it cannot be.
+    pub(super) fn start_run(&mut self, id: TicketId, agent_id: AgentId) {
+        let agent = &self.state.agents[&agent_id];
+        let plugin = match self.context.plugins.resolve(&agent.plugin, false) {
+            Ok(plugin) => plugin.clone(),
+            Err(refusal) => {
+                let why = format!("{} cannot start: {refusal}", agent.name);
+                return self.end_ticket(id, Status::Failed, &why);
+            }
+        };
+        let run = RunId(self.id());
+        let token = Token(self.id());
+        let now = self.context.now;
+        let provision = !self.state.workspace.repos.is_empty();
+        let ticket = self.change_ticket(id);
+        let from = ticket.status;
+        ticket.status = Status::InProgress;
+        ticket.run = Some(run);
+        ticket.attempts += 1;
+        ticket.started_at.get_or_insert(now);
+        let attempt = ticket.attempts;
+        self.changes.runs.push(run);
+        self.state.runs.insert(
+            run,
+            Run {
+                id: run,
+                ticket: id,
+                agent: agent_id,
+                attempt,
+                plugin,
+                token,
+                status: if provision {
+                    RunStatus::Provisioning
+                } else {
+                    RunStatus::Running
+                },
+                wait: None,
+                calls: 0,
+                journal_len: 0,
+                messages: 0,
+                log_bytes: 0,
+                log_len: 0,
+                error: None,
+                queued_at: now,
+                ended_at: None,
+            },
+        );
+        debug_assert!(
+            from == Status::InProgress || from.may_become(Status::InProgress),
+            "{from}"
+        );
+        self.event(EventKind::TicketStarted {
+            ticket: id,
+            agent: agent_id,
+            run,
+            attempt,
+        });
+        if provision {
+            self.event(EventKind::RunProvisioning { ticket: id, run });
+        }
+        self.changes.effects.push(Effect::Start(run));
+    }
+
+    /// The worktree is there: the ticket is looked at again, for much may have happened meanwhile.
+    pub(super) fn provisioned(&mut self, run: RunId) -> Result<Outcome, Refusal> {
+        self.live_run(run)?;
+        if self.state.runs[&run].status == RunStatus::Provisioning {
+            self.change_run(run).status = RunStatus::Running;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// A run that may still write to its ticket.
+    pub(super) fn live_run(&self, id: RunId) -> Result<&Run, Refusal> {
+        let run =
+            self.state.runs.get(&id).ok_or_else(|| {
+                Refusal::Conflict(format!("run {id} is over, and so is its ticket"))
+            })?;
+        if run.is_over()
+            || self
+                .state
+                .tickets
+                .get(&run.ticket)
+                .is_none_or(|t| t.run != Some(id))
+        {
+            let why = run.error.clone().unwrap_or_else(|| run.status.to_string());
+            return Err(Refusal::Conflict(format!("run {id} is over: {why}")));
+        }
+        Ok(run)
+    }
+}

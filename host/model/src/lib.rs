@@ -1,0 +1,57 @@
+//! Adjutant's vocabulary and its transitions.
+//!
+//! Plain data and pure functions: no I/O, no clock, no async, no WebAssembly, no HTTP. Whoever knows
+//! none of those can still read here what Adjutant does. [`State`] is one workspace as the dispatcher
+//! holds it, [`Tx`] is one transition of it: a [`Command`] goes in, the state changes, and [`Changes`]
+//! come out, which the caller stores in one transaction before anyone may see them.
+//!
+//! Invariants:
+//! - A refused command changes nothing.
+//! - The same state, command, time and ids always give the same changes.
+//! - Ids and times come from the caller.
+
+mod agent;
+mod call;
+mod command;
+pub mod decide;
+mod event;
+mod id;
+mod journal;
+mod limits;
+mod message;
+mod plan;
+mod plugins;
+mod refusal;
+mod report;
+mod run;
+pub mod schema;
+mod state;
+pub mod text;
+mod ticket;
+mod workspace;
+
+pub use agent::{Activity, Agent, AgentLimits, Grants, PluginRef, Tracking};
+pub use call::{
+    Answer, Assignment, Call, CallError, Delegated, Draft, ExitReply, FileEntry, FileKind, Filter,
+    Member, Reply, TicketView,
+};
+pub use command::{
+    AgentSpec, Command, Ending, GuestCall, NewTicket, Outcome, Pending, TeamSpec, WorkspaceSpec,
+};
+pub use decide::{Changes, Context, Effect, Tx};
+pub use event::{Event, EventKind};
+pub use id::{AgentId, ChannelId, MessageId, RunId, TicketId, Token, WorkspaceId};
+pub use journal::{Entry, Journal, JournalError, Record};
+pub use limits::Limits;
+pub use message::{Author, Message, MessageKind};
+pub use plan::{PlanPhase, PlanTask, Priority, WorkPlan};
+pub use plugins::Plugins;
+pub use refusal::{Refusal, Violation};
+pub use report::{Branch, Confidence, Join, Joined, ReportOutcome, TaskReport, WorkResult};
+pub use run::{Plugin, Run, RunStatus, Wait, WaitKind, World};
+pub use state::State;
+pub use ticket::{Choice, Link, Status, Ticket, Validation};
+pub use workspace::{Repo, Workspace};
+
+/// Unix time in milliseconds.
+pub type Timestamp = u64;

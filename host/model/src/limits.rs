@@ -1,0 +1,67 @@
+//! Limits of a host that hold for all its agents.
+
+use serde::{Deserialize, Serialize};
+
+/// How large things may become. Each has a behaviour at the limit: a refusal that names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a title.
+    pub title_bytes: usize,
+    /// Bytes of a description, notes or a summary.
+    pub text_bytes: usize,
+    /// Bytes of a message.
+    pub message_bytes: usize,
+    /// Bytes of an output or a schema, as JSON.
+    pub output_bytes: usize,
+    /// Messages that one run may post.
+    pub messages_per_run: u32,
+    /// Children of one ticket.
+    pub children: usize,
+    /// Steps down from a root ticket.
+    pub depth: u32,
+    /// Tickets of one workspace that are not over.
+    pub live_tickets: usize,
+    /// Agents of one workspace.
+    pub agents: usize,
+    /// Collaborators of one ticket, and links.
+    pub collaborators: usize,
+    /// Bytes of a key of an agent's memory.
+    pub memory_key_bytes: usize,
+    /// Bytes of a value of an agent's memory.
+    pub memory_value_bytes: usize,
+    /// Bytes of an agent's memory in all.
+    pub memory_bytes: usize,
+    /// Bytes of a run's log that are kept.
+    pub log_bytes: u64,
+    /// Milliseconds that an `ask` waits unless told otherwise.
+    pub ask_default_ms: u64,
+    /// Milliseconds that an `ask` waits at most.
+    pub ask_max_ms: u64,
+    /// Milliseconds that a `call-for-report` waits unless told otherwise.
+    pub external_default_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            title_bytes: 1_000,
+            text_bytes: 256 << 10,
+            message_bytes: 64 << 10,
+            output_bytes: 1 << 20,
+            messages_per_run: 10_000,
+            children: 1_000,
+            depth: 3,
+            live_tickets: 100_000,
+            agents: 10_000,
+            collaborators: 100,
+            memory_key_bytes: 512,
+            memory_value_bytes: 256 << 10,
+            memory_bytes: 4 << 20,
+            log_bytes: 4 << 20,
+            ask_default_ms: 600_000,
+            ask_max_ms: 1_800_000,
+            external_default_ms: 24 * 3_600_000,
+        }
+    }
+}

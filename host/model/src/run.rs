@@ -1,0 +1,183 @@
+//! Runs: attempts at tickets, and the plugins that they are pinned to.
+
+use crate::{AgentId, Author, Join, MessageId, RunId, TicketId, Timestamp, Token};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One durable execution of a strategy on a ticket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The ticket that it works on.
+    pub ticket: TicketId,
+    /// The agent that it works as.
+    pub agent: AgentId,
+    /// 1 for the ticket's first run.
+    pub attempt: u32,
+    /// The plugin, pinned.
+    pub plugin: Plugin,
+    /// Its fencing token. A secret: never shown but in the reporting footer.
+    pub token: Token,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// What it waits for.
+    #[serde(default)]
+    pub wait: Option<Wait>,
+    /// Host calls journaled so far.
+    #[serde(default)]
+    pub calls: u32,
+    /// Records in its journal so far: the stream's next index.
+    #[serde(default)]
+    pub journal_len: u64,
+    /// Messages posted so far.
+    #[serde(default)]
+    pub messages: u32,
+    /// Bytes in its log so far.
+    #[serde(default)]
+    pub log_bytes: u64,
+    /// Records in its log so far: the stream's next index.
+    #[serde(default)]
+    pub log_len: u64,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+    /// When it was over.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Run {
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.status.is_over()
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// About to start.
+    Queued,
+    /// Its worktree is being made.
+    Provisioning,
+    /// Busy.
+    Running,
+    /// Waits for reports, an answer or an outside report.
+    Waiting,
+    /// Over: the strategy answered.
+    Completed,
+    /// Over: the strategy gave up, was stopped, or broke.
+    Failed,
+    /// Over: no longer wanted.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Whether it is over.
+    pub fn is_over(self) -> bool {
+        matches!(
+            self,
+            RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled
+        )
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Queued => "queued",
+            RunStatus::Provisioning => "provisioning",
+            RunStatus::Running => "running",
+            RunStatus::Waiting => "waiting",
+            RunStatus::Completed => "completed",
+            RunStatus::Failed => "failed",
+            RunStatus::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a run waits for. Every wait has something that ends it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The journal index of the call that waits.
+    pub index: u32,
+    /// What for.
+    pub kind: WaitKind,
+    /// When it ends in any case.
+    pub until: Option<Timestamp>,
+}
+
+/// What a run waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitKind {
+    /// Reports of children.
+    Reports {
+        /// The children, at least one.
+        tickets: Vec<TicketId>,
+        /// When it is enough.
+        join: Join,
+        /// Those that are over, in the order they ended.
+        over: Vec<TicketId>,
+    },
+    /// An answer in the ticket's channel.
+    Answer {
+        /// The question.
+        question: MessageId,
+        /// Who is asked.
+        member: Author,
+    },
+    /// A report through `report-task`.
+    External,
+}
+
+/// A plugin at one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `sha256:` and 64 hexadecimal digits, of the component's bytes.
+    pub digest: String,
+    /// What it can be used as.
+    pub world: World,
+    /// Bytes of the component.
+    pub size: u64,
+    /// Whether it came with the host.
+    pub builtin: bool,
+    /// When it was registered.
+    pub added_at: Timestamp,
+}
+
+/// What a component can be used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum World {
+    /// Chooses assignees.
+    Selector,
+    /// Works.
+    Subordinate,
+    /// Works, and delegates.
+    Boss,
+}
+
+impl World {
+    /// The WIT world's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            World::Selector => "selector",
+            World::Subordinate => "subordinate",
+            World::Boss => "boss",
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Texts of a fixed form: what a subordinate is told, and what a boss is told back.
+//!
+//! The forms are those of the delegation guide that Adjutant is compatible with, so that agents and
+//! models written for it work unchanged.
+
+use crate::{Agent, AgentId, TaskReport, Ticket, Token};
+use std::fmt::Write as _;
+
+/// The rule that sets the body off from what the host adds.
+const RULE: &str = "---";
+
+/// What an agent is told about a ticket.
+///
+/// A delegated ticket begins with `[DELEGATED TASK from boss "NAME" (ID)]`, and holds the task, the
+/// boss's notes and the user's original request.
+pub fn briefing(ticket: &Ticket, boss: Option<&Agent>, request: &str) -> String {
+    let mut text = String::new();
+    if let Some(boss) = boss {
+        let _ = write!(
+            text,
+            "[DELEGATED TASK from boss \"{}\" ({})]\n\n",
+            boss.name, boss.id
+        );
+    }
+    text.push_str(&ticket.title);
+    if !ticket.description.is_empty() && ticket.description != ticket.title {
+        let _ = write!(text, "\n\n{}", ticket.description);
+    }
+    if !ticket.notes.is_empty() {
+        let _ = write!(text, "\n\nNotes from your boss:\n{}", ticket.notes);
+    }
+    if boss.is_some()
+        && !request.is_empty()
+        && request != ticket.description
+        && request != ticket.title
+    {
+        let _ = write!(text, "\n\nThe user's original request:\n{request}");
+    }
+    text
+}
+
+/// What a person started it all with: a root ticket's description, or its title.
+pub fn request(root: &Ticket) -> &str {
+    if root.description.is_empty() {
+        &root.title
+    } else {
+        &root.description
+    }
+}
+
+/// How to report from outside: the footer under a delegated task.
+///
+/// The delegation and the run's token travel in the URL, so that a late or foreign report is known.
+pub fn report_footer(base_url: &str, agent: AgentId, ticket: &Ticket, token: Token) -> String {
+    format!(
+        "\n\n{RULE}\nThis task was delegated by your boss agent. When you finish, report completion \
+         using:\ncurl -s -X POST '{base_url}/api/agents/{agent}/report-task?delegation={}&token={token}' \
+         -H \"Content-Type: application/json\" \
+         -d '{{\"summary\":\"Brief result summary\",\"status\":\"completed\"}}'",
+        ticket.id
+    )
+}
+
+/// What a boss is told when a subordinate's task is over.
+pub fn task_report(report: &TaskReport) -> String {
+    let agent = report
+        .agent
+        .map(|id| format!(" ({id})"))
+        .unwrap_or_default();
+    format!(
+        "[TASK REPORT from {}{agent}]\nStatus: {}\nOriginal task: {}\nSummary: {}",
+        report.agent_name,
+        report.outcome.as_str().to_uppercase(),
+        report.title,
+        report.summary
+    )
+}
+
+/// A text cut to so many bytes, at a character's edge, with a mark where something is left out.
+pub fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let mut end = bytes.saturating_sub("…".len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+/// The names after at signs in a text, in order, each once.
+pub fn mentions(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, _) in text.match_indices('@') {
+        // `a@b` is an address, not a mention.
+        if text[..at]
+            .chars()
+            .next_back()
+            .is_some_and(char::is_alphanumeric)
+        {
+            continue;
+        }
+        let name: String = text[at + 1..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+            .collect();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_characters() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcdef", 5), "ab…");
+        assert_eq!(cut("ééé", 5), "é…");
+        assert_eq!(cut("ab", 1), "…");
+    }
+
+    #[test]
+    fn finds_mentions() {
+        assert_eq!(
+            mentions("@ada and @bob-2, mail me@x.org @ada"),
+            ["ada", "bob-2"]
+        );
+        assert!(mentions("nobody @ all").is_empty());
+    }
+}
