@@ -113,6 +113,8 @@ pub enum Command {
     },
     /// Time has passed: let whatever was due happen.
     Tick,
+    /// The workspace was just loaded: let whatever should be going on go on.
+    Recover,
 }
 
 /// A call that the host answered by itself.

@@ -30,6 +30,13 @@ impl Plugins {
         }
     }
 
+    /// Adds one that comes with the host, in place of what an older host brought under that version.
+    pub fn add_builtin(&mut self, plugin: Plugin) {
+        let versions = self.by_name.entry(plugin.name.clone()).or_default();
+        versions.retain(|known| known.version != plugin.version);
+        versions.push(plugin);
+    }
+
     /// The one that a reference means.
     pub fn get(&self, wanted: &PluginRef) -> Option<&Plugin> {
         let versions = self.by_name.get(&wanted.name)?;

@@ -237,15 +237,10 @@ impl State {
             if let Some(ticket) = self.tickets.remove(&id) {
                 self.channels.remove(&ticket.channel);
                 rest.extend(ticket.children);
-                if let Some(run) = ticket.run {
+                for run in ticket.runs {
                     self.runs.remove(&run);
                 }
             }
-        }
-        // Runs before the last are no longer needed either; they are over, and few.
-        let tickets = &self.tickets;
-        if self.runs.len() > 4 * tickets.len() + 64 {
-            self.runs.retain(|_, run| tickets.contains_key(&run.ticket));
         }
         true
     }

@@ -69,6 +69,9 @@ pub struct Ticket {
     /// The live run, or the last one.
     #[serde(default)]
     pub run: Option<RunId>,
+    /// All its runs, the oldest first.
+    #[serde(default)]
+    pub runs: Vec<RunId>,
     /// Its conversation.
     pub channel: ChannelId,
     /// How people talk in it; `chat` unless told otherwise.

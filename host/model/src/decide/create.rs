@@ -166,6 +166,7 @@ impl Tx<'_> {
             rejections: 0,
             attempts: 0,
             run: None,
+            runs: Vec::new(),
             channel: ChannelId(id.0),
             conversation_mode: make.mode,
             collaborators: make.collaborators,

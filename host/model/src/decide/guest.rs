@@ -88,7 +88,8 @@ impl Tx<'_> {
             message,
         } in pending
         {
-            if let Some(message) = message {
+            if let Some(mut message) = message {
+                message.mentions = self.mentions(&message.text);
                 self.change_run(run).messages += 1;
                 self.append(ticket, message);
             }

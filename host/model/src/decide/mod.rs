@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Makes ids, each greater than those before.
     pub ids: &'a mut dyn FnMut() -> Uuid,
+    /// Makes secrets that cannot be guessed.
+    pub tokens: &'a mut dyn FnMut() -> Uuid,
     /// The host's plugins.
     pub plugins: &'a Plugins,
     /// The host's limits.
@@ -187,6 +189,11 @@ impl<'a> Tx<'a> {
                 summary,
             } => self.external_report(agent, delegation, token, outcome, &summary),
             Command::Tick => {
+                self.tick();
+                Ok(Outcome::Done)
+            }
+            Command::Recover => {
+                self.ready.extend(self.state.desks.keys().copied());
                 self.tick();
                 Ok(Outcome::Done)
             }

@@ -42,13 +42,14 @@ impl Tx<'_> {
             }
         };
         let run = RunId(self.id());
-        let token = Token(self.id());
+        let token = Token((self.context.tokens)());
         let now = self.context.now;
         let provision = !self.state.workspace.repos.is_empty();
         let ticket = self.change_ticket(id);
         let from = ticket.status;
         ticket.status = Status::InProgress;
         ticket.run = Some(run);
+        ticket.runs.push(run);
         ticket.attempts += 1;
         ticket.started_at.get_or_insert(now);
         let attempt = ticket.attempts;

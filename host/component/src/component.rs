@@ -1,0 +1,228 @@
+//! A component that is verified and compiled, and why one may be refused.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::contract::{Fault, Shape};
+
+/// Which of the contract's worlds a component is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum World {
+    /// Exports `choose`: says who should do a task.
+    Selector,
+    /// Exports `work`: does a task itself.
+    Subordinate,
+    /// Exports `work` and may delegate.
+    Boss,
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Selector => "selector",
+            Self::Subordinate => "subordinate",
+            Self::Boss => "boss",
+        })
+    }
+}
+
+/// A component that fits its world and is ready to be linked. Made by [`crate::Engine::load`].
+pub struct Component {
+    pub(crate) compiled: wasmtime::component::Component,
+    digest: String,
+    world: World,
+    size: usize,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    /// How many of the engine's permits one instance takes.
+    weight: AtomicU32,
+}
+
+impl Component {
+    pub(crate) fn new(
+        compiled: wasmtime::component::Component,
+        digest: String,
+        world: World,
+        size: usize,
+        shape: &Shape,
+    ) -> Self {
+        // The pool has room for two memories and two tables for each permit.
+        let weight = compiled.resources_required().map_or(1, |needs| {
+            needs.num_memories.max(needs.num_tables).div_ceil(2).max(1)
+        });
+        Self {
+            compiled,
+            digest,
+            world,
+            size,
+            imports: shape.imports(),
+            exports: shape.exports(),
+            weight: AtomicU32::new(weight),
+        }
+    }
+
+    /// `sha256:` and the hash of its bytes in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The world that it was checked against.
+    pub fn world(&self) -> World {
+        self.world
+    }
+
+    /// Its size in bytes, as WebAssembly.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What it imports, such as `adjutant:agent/channels@0.1.0`, in its own order.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// What it exports, such as `work`.
+    pub fn exports(&self) -> &[String] {
+        &self.exports
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that an instance takes more of the pool than was thought.
+    pub(crate) fn weigh_at_least(&self, weight: u32) {
+        self.weight.fetch_max(weight, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component")
+            .field("digest", &self.digest)
+            .field("world", &self.world)
+            .field("size", &self.size)
+            .field("imports", &self.imports)
+            .field("exports", &self.exports)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why bytes are not a component that this host can run. Each is a sentence for the plugin's author.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Not WebAssembly at all.
+    #[error("This is not WebAssembly: it begins with {begins}.{hint}")]
+    NotWasm {
+        /// Its first bytes, readable.
+        begins: String,
+        /// What it could be instead, as a sentence with a blank before it, or nothing.
+        hint: &'static str,
+    },
+    /// A core module.
+    #[error(
+        "This is a core WebAssembly module, not a component: build it for wasm32-wasip2, or make a \
+         component of it with `wasm-tools component new`."
+    )]
+    CoreModule,
+    /// Larger than the host accepts.
+    #[error("The component has {size} bytes, and this host accepts at most {limit}.")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Cut off or overwritten.
+    #[error(
+        "The component is damaged or cut off at byte {offset}: {detail}. Build it or copy it again."
+    )]
+    Damaged {
+        /// Where reading failed.
+        offset: usize,
+        /// What was wrong there.
+        detail: String,
+    },
+    /// Whole, but not valid.
+    #[error("The component is not valid: {detail}")]
+    Invalid {
+        /// What is wrong with it, with causes.
+        detail: String,
+    },
+    /// It exports neither `choose` nor `work`.
+    #[error(
+        "The component is for none of Adjutant's worlds: it exports neither the function `choose` \
+         (a selector) nor `work` (a subordinate or a boss), but {exports}."
+    )]
+    NoWorld {
+        /// What it exports, as a phrase.
+        exports: String,
+    },
+    /// It does not fit the world that it is meant for.
+    #[error("The component does not fit the world `{world}`: {}.", sentences(.faults))]
+    Unfit {
+        /// The world.
+        world: World,
+        /// All that does not fit; never empty.
+        faults: Vec<Fault>,
+    },
+    /// Its types fit, and wasmtime refuses to link it all the same.
+    #[error("The component cannot be linked as a {world}: {detail}")]
+    Link {
+        /// The world.
+        world: World,
+        /// wasmtime's reason, with causes.
+        detail: String,
+    },
+    /// It was loaded for another world than the one it is to be used in.
+    #[error("The component was loaded as a {loaded} and cannot be run as a {wanted}.")]
+    OtherWorld {
+        /// The world that it was loaded for.
+        loaded: World,
+        /// What it was to be used as.
+        wanted: &'static str,
+    },
+    /// Reading or compiling it made the host's own code panic.
+    #[error("The component could not be compiled: the compiler failed ({detail}).")]
+    Compiler {
+        /// What is known of it.
+        detail: String,
+    },
+}
+
+fn sentences(faults: &[Fault]) -> String {
+    faults
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Checks the outermost form: is it a component, and is it whole?
+pub(crate) fn check_form(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
+    if bytes.len() > limit {
+        return Err(LoadError::TooLarge {
+            size: bytes.len(),
+            limit,
+        });
+    }
+    if !bytes.starts_with(b"\0asm") {
+        let hint = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            None => " It is empty.",
+            Some(b'(') => " It looks like WebAssembly text: assemble it with `wasm-tools parse`.",
+            Some(_) => "",
+        };
+        let begins = format!("\"{}\"", bytes[..bytes.len().min(8)].escape_ascii());
+        return Err(LoadError::NotWasm { begins, hint });
+    }
+    if wasmparser::Parser::is_core_wasm(bytes) {
+        return Err(LoadError::CoreModule);
+    }
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        payload.map_err(|error| LoadError::Damaged {
+            offset: error.offset(),
+            detail: error.message().to_owned(),
+        })?;
+    }
+    Ok(())
+}

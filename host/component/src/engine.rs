@@ -1,0 +1,395 @@
+//! One wasmtime engine: its configuration, its pool, its clock tick, and the loading of components.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tracing::{debug, warn};
+use wasmtime::component::{Linker, Val};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::artifact::ArtifactCache;
+use crate::component::{Component, LoadError, World, check_form};
+use crate::contract::Shape;
+use crate::guest::{GuestState, wasi_linker};
+use crate::native;
+
+/// How often running guests are looked at. A guest's time is counted in these, and it yields its
+/// thread to others as often.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Frames of a guest's stack that an error shows at most.
+const BACKTRACE_FRAMES: usize = 32;
+/// Stack for guest code. The rest of `FIBER_STACK` is for host calls, which run on the same stack.
+const WASM_STACK: usize = 1 << 20;
+const FIBER_STACK: usize = 2 << 20;
+
+/// What an [`Engine`] is made with.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// How many calls can be live at a time, waiting ones included; more wait for a permit. 1,000.
+    pub max_instances: u32,
+    /// Bytes that one memory of a guest can grow to at most, whatever a run's limits say. 256 MiB.
+    pub max_memory: usize,
+    /// Bytes that a component may have. 64 MiB.
+    pub max_component: usize,
+    /// A directory of its own for compiled components, closed to other users; made where there is
+    /// none. Without one, components are compiled at each start. None.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes that the compiled components may take together; the least used go. 2 GiB.
+    pub cache_bytes: u64,
+    /// Whether to keep instances in a pool. It needs much address space (4 GiB for each memory);
+    /// where the machine doesn't give that, the engine goes without. True.
+    pub pooling: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            max_instances: 1_000,
+            max_memory: 256 << 20,
+            max_component: 64 << 20,
+            cache_dir: None,
+            cache_bytes: 2 << 30,
+            pooling: true,
+        }
+    }
+}
+
+/// How an engine gets memory for instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// From a pool that is set up at the start.
+    Pooling,
+    /// From the system each time, because it was asked to or because there was no room for a pool.
+    OnDemand,
+}
+
+/// Why no engine could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// `max_instances` is 0 or beyond what a semaphore can count.
+    #[error("max_instances is {0}, and must be from 1 to 100,000")]
+    Instances(u32),
+    /// wasmtime refuses the configuration on this machine.
+    #[error("the WebAssembly engine cannot be set up on this machine: {0}")]
+    Wasmtime(String),
+    /// The system gives no thread.
+    #[error("the thread that interrupts running components cannot be started: {0}")]
+    Ticker(#[from] std::io::Error),
+}
+
+/// A wasmtime engine with everything that is shared between components. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    engine: wasmtime::Engine,
+    allocation: Allocation,
+    permits: Arc<Semaphore>,
+    max_instances: u32,
+    max_component: usize,
+    cache: Option<ArtifactCache>,
+    /// WASI, and nothing of Adjutant's.
+    wasi: Linker<GuestState<()>>,
+    /// Compiling uses all processors, so one component at a time.
+    compiling: Mutex<()>,
+}
+
+impl Engine {
+    /// Makes an engine: reserves the pool, starts the thread that ticks, opens the cache.
+    ///
+    /// # Errors
+    /// Only where the machine cannot run WebAssembly at all. Without room for a pool, or with a
+    /// cache directory that is unfit, it goes on without and logs a warning.
+    pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        if !(1..=100_000).contains(&options.max_instances) {
+            return Err(EngineError::Instances(options.max_instances));
+        }
+        let (engine, allocation) = start(options)?;
+        tick(&engine)?;
+        let cache = options
+            .cache_dir
+            .as_deref()
+            .and_then(|dir| open_cache(dir, &engine, options));
+        let wasi = wasi_linker(&engine).map_err(|error| EngineError::Wasmtime(chain(&error)))?;
+        Ok(Self(Arc::new(Inner {
+            engine,
+            allocation,
+            permits: Arc::new(Semaphore::new(options.max_instances as usize)),
+            max_instances: options.max_instances,
+            max_component: options.max_component,
+            cache,
+            wasi,
+            compiling: Mutex::new(()),
+        })))
+    }
+
+    /// Whether there is a pool.
+    pub fn allocation(&self) -> Allocation {
+        self.0.allocation
+    }
+
+    /// One permit for each call that can be live. The pool is larger than that, so that a call with
+    /// a permit never finds it full. Calls take permits themselves: this is for looking, and for
+    /// keeping some of them back.
+    pub fn permits(&self) -> &Arc<Semaphore> {
+        &self.0.permits
+    }
+
+    /// How many permits there are altogether.
+    pub fn max_instances(&self) -> u32 {
+        self.0.max_instances
+    }
+
+    /// Verifies and compiles a component for the world that its exports speak of. Takes a processor
+    /// for milliseconds (from the cache) to many seconds: in async code use [`Engine::load_async`].
+    ///
+    /// # Errors
+    /// Says all that is wrong with it; see [`LoadError`].
+    pub fn load(&self, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
+        self.load_for(bytes, None)
+    }
+
+    /// As [`Engine::load`], for a world that is given.
+    ///
+    /// # Errors
+    /// [`LoadError::Unfit`] names every missing or mistyped import and export.
+    pub fn load_as(&self, bytes: &[u8], world: World) -> Result<Arc<Component>, LoadError> {
+        self.load_for(bytes, Some(world))
+    }
+
+    /// Loads on a thread for blocking work: as [`Engine::load`] where `world` is none, else as
+    /// [`Engine::load_as`]. Should the compiler itself panic, this is an error and no more.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load_async(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        world: Option<World>,
+    ) -> Result<Arc<Component>, LoadError> {
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || engine.load_for(bytes.as_ref(), world))
+            .await
+            .unwrap_or_else(|error| {
+                Err(LoadError::Compiler {
+                    detail: error.to_string(),
+                })
+            })
+    }
+
+    fn load_for(&self, bytes: &[u8], world: Option<World>) -> Result<Arc<Component>, LoadError> {
+        check_form(bytes, self.0.max_component)?;
+        let shape = Shape::of_component(bytes).map_err(|detail| LoadError::Invalid { detail })?;
+        let Some(world) = world.or_else(|| shape.detect()) else {
+            let exports = match shape.exports().as_slice() {
+                [] => "nothing".to_owned(),
+                some => some.join(", "),
+            };
+            return Err(LoadError::NoWorld { exports });
+        };
+        let faults = shape.faults(world);
+        if !faults.is_empty() {
+            return Err(LoadError::Unfit { world, faults });
+        }
+        let digest = digest(bytes);
+        let compiled = match self.cached(&digest) {
+            Some(compiled) => compiled,
+            None => self.compile(bytes, &digest)?,
+        };
+        self.check_link(&compiled, &shape, world)?;
+        Ok(Arc::new(Component::new(
+            compiled,
+            digest,
+            world,
+            bytes.len(),
+            &shape,
+        )))
+    }
+
+    fn cached(&self, digest: &str) -> Option<wasmtime::component::Component> {
+        let artifact = self.0.cache.as_ref()?.get(digest)?;
+        native::load(&self.0.engine, &artifact)
+            .inspect_err(
+                |error| warn!(digest, %error, "compiling again: wasmtime refuses the cached file"),
+            )
+            .ok()
+    }
+
+    fn compile(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<wasmtime::component::Component, LoadError> {
+        let _one_at_a_time = self
+            .0
+            .compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have compiled it while this one waited.
+        if let Some(compiled) = self.cached(digest) {
+            return Ok(compiled);
+        }
+        let compiled = wasmtime::component::Component::from_binary(&self.0.engine, bytes).map_err(
+            |error| LoadError::Invalid {
+                detail: chain(&error),
+            },
+        )?;
+        if let Some(cache) = &self.0.cache {
+            match compiled.serialize() {
+                Ok(artifact) => cache.put(digest, &artifact),
+                Err(error) => warn!(digest, %error, "a compiled component cannot be serialized"),
+            }
+        }
+        debug!(digest, size = bytes.len(), "component compiled");
+        Ok(compiled)
+    }
+
+    /// wasmtime's own word on whether everything is there and has the right type. Adjutant's
+    /// functions are checked already and stand in for themselves, for no host is known yet.
+    fn check_link(
+        &self,
+        compiled: &wasmtime::component::Component,
+        shape: &Shape,
+        world: World,
+    ) -> Result<(), LoadError> {
+        let link = || -> wasmtime::Result<()> {
+            let mut linker = self.0.wasi.clone();
+            for (interface, function) in shape.agent_functions() {
+                linker
+                    .instance(&interface)?
+                    .func_new(&function, |_, _, _: &[Val], _: &mut [Val]| {
+                        Err(wasmtime::Error::msg("never called"))
+                    })?;
+            }
+            linker.instantiate_pre(compiled).map(drop)
+        };
+        link().map_err(|error| LoadError::Link {
+            world,
+            detail: chain(&error),
+        })
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn wasi(&self) -> &Linker<GuestState<()>> {
+        &self.0.wasi
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &wasmtime::Error) -> String {
+    let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.dedup();
+    causes.join(": ")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(71);
+    text.push_str("sha256:");
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").expect("a string takes all that is written");
+    }
+    text
+}
+
+fn open_cache(
+    dir: &Path,
+    engine: &wasmtime::Engine,
+    options: &EngineOptions,
+) -> Option<ArtifactCache> {
+    ArtifactCache::open(dir, engine, options.cache_bytes)
+        .inspect_err(|error| {
+            warn!(dir = %dir.display(), %error, "compiled components are not kept");
+        })
+        .ok()
+}
+
+/// Starts wasmtime with a pool, or without where there is no room for one.
+fn start(options: &EngineOptions) -> Result<(wasmtime::Engine, Allocation), EngineError> {
+    if options.pooling {
+        match wasmtime::Engine::new(&config(options, true)).and_then(probe) {
+            Ok(engine) => return Ok((engine, Allocation::Pooling)),
+            Err(error) => warn!(
+                instances = options.max_instances,
+                error = chain(&error),
+                "no room for a pool of instances: each is allocated by itself, which is slower; \
+                 fewer instances or a higher limit on address space would help"
+            ),
+        }
+    }
+    wasmtime::Engine::new(&config(options, false))
+        .and_then(probe)
+        .map(|engine| (engine, Allocation::OnDemand))
+        .map_err(|error| EngineError::Wasmtime(chain(&error)))
+}
+
+/// Instantiates the smallest module that has a memory, so that a machine which promises memory and
+/// then refuses it is found out at the start and not by the first run.
+fn probe(engine: wasmtime::Engine) -> wasmtime::Result<wasmtime::Engine> {
+    const ONE_PAGE: [u8; 13] = [0, b'a', b's', b'm', 1, 0, 0, 0, 5, 3, 1, 0, 1];
+    let module = wasmtime::Module::from_binary(&engine, &ONE_PAGE)?;
+    wasmtime::Instance::new(&mut wasmtime::Store::new(&engine, ()), &module, &[])?;
+    Ok(engine)
+}
+
+/// The one configuration. Whatever changes machine code or replay is decided here.
+fn config(options: &EngineOptions, pooling: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        // Every import is a plain function: nothing in a store runs concurrently.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        // A replay gives the same bits on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
+    if pooling {
+        // Measured with guests in Rust, C, Go, Python and JavaScript: for each live run two
+        // memories, two tables and twenty core instances are enough for all of them. A little is
+        // added, for a slot that was given back may still wait to be wiped.
+        let runs = options.max_instances + options.max_instances / 16 + 4;
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(runs)
+            .total_stacks(runs)
+            .total_memories(runs.saturating_mul(2))
+            .total_tables(runs.saturating_mul(2))
+            .total_core_instances(runs.saturating_mul(20).max(64))
+            .max_core_instances_per_component(64)
+            .max_memories_per_component(8)
+            .max_component_instance_size(4 << 20)
+            .max_core_instance_size(2 << 20)
+            .table_elements(20_000)
+            .max_memory_size(options.max_memory)
+            .decommit_batch_size(16);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+/// Starts the thread that makes every running guest of this engine look up each tick. It ends by
+/// itself when the engine is gone.
+fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
+    let weak = engine.weak();
+    std::thread::Builder::new()
+        .name("adjutant-tick".to_owned())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(TICK);
+                match weak.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => break,
+                }
+            }
+        })?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! What a run may use: memory, tables, handles, output and time on a processor.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use wasmtime::ResourceLimiter;
+
+use crate::engine::TICK;
+
+/// The limits of one run. The defaults fit every guest language that Adjutant is tested with.
+#[derive(Clone, Debug)]
+pub struct GuestLimits {
+    /// How long the guest may keep a thread busy, waiting in host calls not counted. 10 s.
+    pub guest_time: Duration,
+    /// Bytes of all memories together. 256 MiB. One memory never gets more than the engine's
+    /// `max_memory`.
+    pub memory: usize,
+    /// Elements of all tables together. 100,000.
+    pub table_elements: usize,
+    /// WASI handles (streams, pollables) that are open at a time. 1,000.
+    pub resources: usize,
+    /// Bytes that may be printed; what comes after is dropped with one notice. 1 MiB.
+    pub output: u64,
+    /// Bytes that one host call, or the guest's answer, may hand to the host. 32 MiB.
+    pub hostcall: usize,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            guest_time: Duration::from_secs(10),
+            memory: 256 << 20,
+            table_elements: 100_000,
+            resources: 1_000,
+            output: 1 << 20,
+            hostcall: 32 << 20,
+        }
+    }
+}
+
+/// A growth that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Of a memory.
+    Memory,
+    /// Of a table.
+    Table,
+}
+
+/// wasmtime asks this before any memory or table grows. It adds up over the whole store.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    memory_limit: usize,
+    table_limit: usize,
+    memory: usize,
+    table: usize,
+    pub(crate) refused: Option<Refused>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &GuestLimits) -> Self {
+        Self {
+            memory_limit: limits.memory,
+            table_limit: limits.table_elements,
+            memory: 0,
+            table: 0,
+            refused: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_sub(current).saturating_add(desired);
+        if total > self.memory_limit {
+            self.refused = Some(Refused::Memory);
+            return Ok(false);
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        // Past the memory's own maximum or past the size of the pool's slots.
+        self.refused.get_or_insert(Refused::Memory);
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table.saturating_sub(current).saturating_add(desired);
+        if total > self.table_limit {
+            self.refused = Some(Refused::Table);
+            return Ok(false);
+        }
+        self.table = total;
+        Ok(true)
+    }
+}
+
+/// How long a run has kept a thread busy.
+///
+/// A span begins when the run's future is polled or the guest was last looked at, and ends when it
+/// is looked at again (each tick) or the poll is over. Waiting in a host call happens between polls
+/// and so never counts. A span counts for one tick at most: on a machine with too much to do the
+/// thread may have stood still for longer, which is not the guest's fault.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    base: Instant,
+    mark: AtomicU64,
+    used: AtomicU64,
+    limit: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(limit: Duration) -> Arc<Self> {
+        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        Arc::new(Self {
+            base: Instant::now(),
+            mark: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            limit,
+        })
+    }
+
+    fn begin(&self, at: Instant) {
+        self.mark.store(self.nanos(at), Ordering::Relaxed);
+    }
+
+    /// Ends a span, begins the next, and says whether the limit is passed.
+    pub(crate) fn charge(&self, at: Instant) -> bool {
+        let now = self.nanos(at);
+        let span = now.saturating_sub(self.mark.swap(now, Ordering::Relaxed));
+        let span = span.min(TICK.as_nanos() as u64);
+        self.used.fetch_add(span, Ordering::Relaxed) + span > self.limit
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.base).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Runs a future that runs guest code, and counts the time that its polls take.
+    pub(crate) async fn measure<F: Future>(&self, future: F) -> F::Output {
+        let mut future = Box::pin(future);
+        std::future::poll_fn(move |cx| {
+            self.begin(Instant::now());
+            let polled = future.as_mut().poll(cx);
+            self.charge(Instant::now());
+            polled
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_are_added_up_and_a_refusal_is_remembered() {
+        let mut limiter = Limiter::new(&GuestLimits {
+            memory: 100,
+            ..GuestLimits::default()
+        });
+        assert!(limiter.memory_growing(0, 60, None).expect("never traps"));
+        assert!(limiter.memory_growing(0, 30, None).expect("never traps"));
+        assert!(limiter.refused.is_none());
+        assert!(!limiter.memory_growing(30, 41, None).expect("never traps"));
+        assert_eq!(limiter.refused, Some(Refused::Memory));
+        assert!(limiter.memory_growing(30, 40, None).expect("never traps"));
+    }
+
+    #[test]
+    fn time_between_polls_does_not_count_and_a_span_counts_for_one_tick_at_most() {
+        let meter = Meter::new(Duration::from_millis(25));
+        let at = |ms| meter.base + Duration::from_millis(ms);
+        meter.begin(at(5_000));
+        assert!(!meter.charge(at(5_006)), "6 ms used");
+        meter.begin(at(60_000));
+        assert!(!meter.charge(at(60_009)), "15 ms used");
+        assert!(
+            !meter.charge(at(61_000)),
+            "25 ms used: the long span counts for one tick"
+        );
+        assert!(meter.charge(at(61_001)), "26 ms used");
+    }
+}

@@ -1,0 +1,200 @@
+//! `worktree`: files, commits and commands in the ticket's own clone.
+
+use super::{answer, digest};
+use crate::convert;
+use crate::session::{Session, outside_error};
+use adjutant_component::HostResult;
+use adjutant_component::bindings::types::Error;
+use adjutant_component::bindings::worktree::{Entry, Exit, Host};
+use adjutant_connect::grants;
+use adjutant_connect::ports::{Command, EntryKind, OutsideError, Worktree};
+use adjutant_model::{Answer, Call, CallError, ExitReply, FileEntry, FileKind, Reply, Violation};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a command may run unless told otherwise, as the contract says.
+const COMMAND_MS: u64 = 120_000;
+
+impl Host for Session {
+    async fn read(&mut self, path: String) -> HostResult<Result<Vec<u8>, Error>> {
+        let call = Call::WorktreeRead { path: path.clone() };
+        let reply = self
+            .in_worktree(call, false, |worktree| async move {
+                worktree
+                    .read(&path)
+                    .await
+                    .map(|bytes| Answer::Bytes(Some(bytes)))
+            })
+            .await?;
+        Ok(answer!(reply, Answer::Bytes(bytes) => bytes.unwrap_or_default()))
+    }
+
+    async fn write(&mut self, path: String, content: Vec<u8>) -> HostResult<Result<(), Error>> {
+        let (bytes, digest) = (content.len() as u64, digest(&content));
+        let call = Call::WorktreeWrite {
+            path: path.clone(),
+            bytes,
+            digest,
+        };
+        let reply = self
+            .in_worktree(call, false, |worktree| async move {
+                worktree.write(&path, content).await.map(|()| Answer::Unit)
+            })
+            .await?;
+        Ok(answer!(reply, Answer::Unit => ()))
+    }
+
+    async fn remove(&mut self, path: String) -> HostResult<Result<(), Error>> {
+        let call = Call::WorktreeRemove { path: path.clone() };
+        let reply = self
+            .in_worktree(call, false, |worktree| async move {
+                worktree.remove(&path).await.map(|()| Answer::Unit)
+            })
+            .await?;
+        Ok(answer!(reply, Answer::Unit => ()))
+    }
+
+    async fn list(&mut self, path: String) -> HostResult<Result<Vec<Entry>, Error>> {
+        let call = Call::WorktreeList { path: path.clone() };
+        let reply = self
+            .in_worktree(call, false, |worktree| async move {
+                let entries = worktree
+                    .list(&path)
+                    .await?
+                    .into_iter()
+                    .map(|entry| FileEntry {
+                        name: entry.name,
+                        kind: match entry.kind {
+                            EntryKind::File => FileKind::File,
+                            EntryKind::Directory => FileKind::Directory,
+                            EntryKind::Symlink => FileKind::Symlink,
+                            EntryKind::Other => FileKind::Other,
+                        },
+                        size: entry.size,
+                    });
+                Ok(Answer::Files(entries.collect()))
+            })
+            .await?;
+        Ok(answer!(reply, Answer::Files(files) => {
+            let entry = |file: FileEntry| Entry {
+                name: file.name,
+                kind: convert::entry_kind(file.kind),
+                size: file.size,
+            };
+            files.into_iter().map(entry).collect()
+        }))
+    }
+
+    async fn diff(&mut self) -> HostResult<Result<String, Error>> {
+        let reply = self
+            .in_worktree(Call::WorktreeDiff, false, |worktree| async move {
+                worktree.diff().await.map(Answer::Text)
+            })
+            .await?;
+        Ok(answer!(reply, Answer::Text(text) => text))
+    }
+
+    async fn commit(&mut self, message: String) -> HostResult<Result<Option<String>, Error>> {
+        let call = Call::WorktreeCommit {
+            message: message.clone(),
+        };
+        let reply = self
+            .in_worktree(call, true, |worktree| async move {
+                worktree.commit(&message).await.map(Answer::Commit)
+            })
+            .await?;
+        Ok(answer!(reply, Answer::Commit(id) => id))
+    }
+
+    async fn run(
+        &mut self,
+        command: Vec<String>,
+        timeout_ms: Option<u64>,
+    ) -> HostResult<Result<Exit, Error>> {
+        let call = Call::WorktreeRun {
+            command: command.clone(),
+            timeout_ms,
+        };
+        let reply = if let Err(error) = self.granted(&command) {
+            self.outside(call, false, async { Err(error) }).await?
+        } else {
+            let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
+            let line = format!("$ {}\n", command.join(" "));
+            let mut command = Command::new(command);
+            command.timeout = Duration::from_millis(timeout_ms.unwrap_or(COMMAND_MS));
+            self.in_worktree(call, true, |worktree| async move {
+                shared.output.push("command", line.as_bytes());
+                let exit = worktree.run(&command, &shared.output, cancel).await?;
+                Ok(Answer::Exit(ExitReply {
+                    code: exit.code,
+                    stdout: exit.stdout,
+                    stderr: exit.stderr,
+                    truncated: exit.truncated,
+                    elapsed_ms: exit.elapsed.as_millis() as u64,
+                }))
+            })
+            .await?
+        };
+        Ok(answer!(reply, Answer::Exit(exit) => Exit {
+            code: exit.code,
+            stdout: exit.stdout,
+            stderr: exit.stderr,
+            truncated: exit.truncated,
+            elapsed_ms: exit.elapsed_ms,
+        }))
+    }
+}
+
+impl Session {
+    /// Something in the ticket's worktree, if it has one.
+    async fn in_worktree<F>(
+        &mut self,
+        call: Call,
+        barrier: bool,
+        effect: impl FnOnce(Arc<dyn Worktree>) -> F + Send,
+    ) -> HostResult<Reply>
+    where
+        F: Future<Output = Result<Answer, OutsideError>> + Send,
+    {
+        let worktree = self.worktree.clone();
+        self.outside(call, barrier, async move {
+            match worktree {
+                Some(worktree) => effect(worktree).await.map_err(outside_error),
+                None => Err(CallError::NotFound(
+                    "this ticket has no worktree: its workspace links no repository".to_owned(),
+                )),
+            }
+        })
+        .await
+    }
+
+    fn granted(&self, command: &[String]) -> Result<(), CallError> {
+        if command.is_empty() {
+            return Err(CallError::Invalid(vec![Violation::new(
+                "/command",
+                "a command has a program",
+            )]));
+        }
+        if grants::allowed(&self.agent.grants.commands, command) {
+            return Ok(());
+        }
+        let granted: Vec<String> = self
+            .agent
+            .grants
+            .commands
+            .iter()
+            .map(|command| command.join(" "))
+            .collect();
+        Err(CallError::Denied(format!(
+            "no grant of {} covers the command `{}`; granted under `commands`: {}",
+            self.agent.name,
+            adjutant_model::text::cut(&command.join(" "), 500),
+            if granted.is_empty() {
+                "nothing".to_owned()
+            } else {
+                adjutant_model::text::cut(&granted.join(" | "), 1_000)
+            }
+        )))
+    }
+}

@@ -1,0 +1,84 @@
+//! How one start of a run ends.
+
+use adjutant_component::Stop;
+use adjutant_model::{Call, Ending, Pending};
+
+/// How [`Runner::execute`](crate::Runner::execute) ended.
+#[derive(Debug)]
+pub enum Finished {
+    /// The run is over. The last calls are still to be journaled, together with the end.
+    Ended {
+        /// Calls that are not journaled yet.
+        pending: Vec<Pending>,
+        /// How it ended.
+        ending: Ending,
+    },
+    /// It waits, and its instance was dropped. It is started again when its wait is over.
+    Parked,
+    /// Nobody wants it any more.
+    Gone,
+}
+
+/// Why a host call ended a run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunStop {
+    /// Nobody wants the run any more.
+    #[error("the run is no longer wanted: {0}")]
+    Gone(String),
+    /// The replay asked something else than the journal has.
+    #[error(
+        "the run diverged from its journal at call {index}: the journal has {} and the replay asked \
+         {}. A strategy must ask the same again when it is replayed; what it gets from the host, the \
+         clock and randomness included, is the same",
+        shown(.journaled), shown(.asked)
+    )]
+    Diverged {
+        /// The call's place.
+        index: u32,
+        /// What the journal has.
+        journaled: Box<Call>,
+        /// What was asked.
+        asked: Box<Call>,
+    },
+    /// The journal has more calls than the guest made before it ended.
+    #[error(
+        "the run diverged from its journal: it ended after {made} calls, and the journal has {} as \
+         call {made}", shown(.journaled)
+    )]
+    EndedEarly {
+        /// Calls made.
+        made: u32,
+        /// The next in the journal.
+        journaled: Box<Call>,
+    },
+    /// It made as many calls as it may.
+    #[error("the run has made {0} host calls, which is its limit (`max_calls`)")]
+    TooManyCalls(u32),
+    /// It was busy for as long as it may be.
+    #[error("the run was busy for {0} ms, which is its limit (`run_time_ms`)")]
+    RunTime(u64),
+}
+
+/// The most that is shown of one call in an error.
+const SHOWN: usize = 1_000;
+
+fn shown(call: &Call) -> String {
+    let arguments = serde_json::to_string(call).unwrap_or_default();
+    adjutant_model::text::cut(&format!("{} {arguments}", call.name()), SHOWN)
+}
+
+/// Frames of a backtrace that are told.
+const FRAMES: usize = 12;
+
+/// What is told of a stop.
+pub(crate) fn why(stop: &Stop) -> String {
+    let mut text = stop.to_string();
+    let (Stop::Trapped { backtrace, .. } | Stop::Stack { backtrace }) = stop else {
+        return text;
+    };
+    for frame in backtrace.iter().take(FRAMES) {
+        text.push_str("\n  at ");
+        text.push_str(frame);
+    }
+    text
+}

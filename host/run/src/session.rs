@@ -1,0 +1,370 @@
+//! One start of a run, from the guest's first call to its last: replay, then live.
+
+use crate::ending::RunStop;
+use crate::output::Output;
+use crate::ports::{Called, Clock, Gone, Ledger};
+use crate::selecting::Chooser;
+use adjutant_component::{GuestClock, HostError, HostResult, HostStop};
+use adjutant_connect::ports::{OutsideError, Worktree};
+use adjutant_model::{
+    Agent, Answer, Author, Call, CallError, Choice, GuestCall, Journal, Limits, Message, MessageId,
+    MessageKind, Pending, Reply, RunId, Ticket, Timestamp, Violation,
+};
+use serde_json::Value;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Calls that are gathered before they are journaled without being asked.
+const GATHERED: usize = 64;
+
+/// What a guest's host calls work on: the `H` of the component's store.
+pub(crate) struct Session {
+    pub(crate) run: RunId,
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) agent: Arc<Agent>,
+    /// What the person who started it all asked for.
+    pub(crate) request: String,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) worktree: Option<Arc<dyn Worktree>>,
+    pub(crate) chooser: Chooser,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) shared: Arc<Shared>,
+    journal: Journal,
+    /// The next call's place.
+    next: u32,
+    messages: u32,
+    clock: Arc<dyn Clock>,
+    guest_clock: Arc<GuestClock>,
+    /// The last output that was accepted early.
+    pub(crate) accepted: Option<Value>,
+}
+
+/// What the session and the task that drives it share.
+pub(crate) struct Shared {
+    /// Answered calls that are not journaled yet.
+    pending: Mutex<Vec<Pending>>,
+    pub(crate) output: Output,
+    /// Whether the run waits for reports, an answer or an outside report.
+    pub(crate) waiting: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Shared {
+        Shared {
+            pending: Mutex::default(),
+            output: Output::default(),
+            waiting: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn take_pending(&self) -> Vec<Pending> {
+        std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a session begins with.
+pub(crate) struct Begin {
+    pub(crate) run: RunId,
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) agent: Arc<Agent>,
+    pub(crate) request: String,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) journal: Journal,
+    pub(crate) worktree: Option<Arc<dyn Worktree>>,
+    pub(crate) chooser: Chooser,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) guest_clock: Arc<GuestClock>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Session {
+    pub(crate) fn new(begin: Begin) -> Session {
+        begin
+            .shared
+            .output
+            .muted
+            .store(!begin.journal.entries.is_empty(), Ordering::Relaxed);
+        Session {
+            run: begin.run,
+            ticket: begin.ticket,
+            agent: begin.agent,
+            request: begin.request,
+            limits: begin.limits,
+            ledger: begin.ledger,
+            worktree: begin.worktree,
+            chooser: begin.chooser,
+            cancel: begin.cancel,
+            shared: begin.shared,
+            journal: begin.journal,
+            next: 0,
+            messages: 0,
+            clock: begin.clock,
+            guest_clock: begin.guest_clock,
+            accepted: None,
+        }
+    }
+
+    /// The answer from the journal, if the call is in it.
+    ///
+    /// A call that was waiting when the run stopped waits again here; its effects are done.
+    async fn replay(&mut self, call: &Call) -> HostResult<Option<Reply>> {
+        let index = self.next;
+        let Some(entry) = self.journal.entries.get(index as usize) else {
+            if index >= self.agent.limits.max_calls {
+                return Err(stop(RunStop::TooManyCalls(index)));
+            }
+            return Ok(None);
+        };
+        if entry.call != *call {
+            return Err(stop(RunStop::Diverged {
+                index,
+                journaled: Box::new(entry.call.clone()),
+                asked: Box::new(call.clone()),
+            }));
+        }
+        let (at, reply) = match &entry.reply {
+            Some(reply) => (entry.at, reply.clone()),
+            None => {
+                self.unmute(index);
+                let called = self.ledger.resume(self.run).await;
+                self.settle(called).await?
+            }
+        };
+        self.answered(call, at, &reply);
+        Ok(Some(reply))
+    }
+
+    /// From the last journaled call on, what the guest prints is new.
+    fn unmute(&self, index: u32) {
+        if index as usize + 1 >= self.journal.entries.len() {
+            self.shared.output.muted.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Moves on past an answered call.
+    fn answered(&mut self, call: &Call, at: Timestamp, reply: &Reply) {
+        self.unmute(self.next);
+        self.next += 1;
+        self.guest_clock.set(at.saturating_mul(1_000_000));
+        if reply.is_err() {
+            return;
+        }
+        match call {
+            Call::Post { .. }
+            | Call::Progress { .. }
+            | Call::Mention { .. }
+            | Call::Comment { .. }
+            | Call::Ask { .. }
+            | Call::CallForReport { .. } => self.messages += 1,
+            Call::SubmitOutput { output } => self.accepted = Some(output.clone()),
+            _ => {}
+        }
+    }
+
+    /// A call that the dispatcher decides on.
+    pub(crate) async fn decided(&mut self, call: Call) -> HostResult<Reply> {
+        self.decided_with(call, None, Vec::new()).await
+    }
+
+    /// A call that the dispatcher decides on, with what goes along with it.
+    pub(crate) async fn decided_with(
+        &mut self,
+        call: Call,
+        payload: Option<Vec<u8>>,
+        choices: Vec<Option<Result<(adjutant_model::AgentId, Choice), String>>>,
+    ) -> HostResult<Reply> {
+        if let Some(reply) = self.replay(&call).await? {
+            return Ok(reply);
+        }
+        let pending = self.shared.take_pending();
+        let guest_call = GuestCall {
+            index: self.next,
+            call: call.clone(),
+            payload,
+            choices,
+        };
+        let called = self
+            .ledger
+            .call(self.run, pending, Some(guest_call), false)
+            .await;
+        let (at, reply) = self.settle(called).await?;
+        self.answered(&call, at, &reply);
+        Ok(reply)
+    }
+
+    /// Whether a call is still to be replayed: then nothing need be prepared for it.
+    pub(crate) fn is_replaying(&self) -> bool {
+        (self.next as usize) < self.journal.entries.len()
+    }
+
+    /// The answer of the dispatcher, waited for if need be.
+    async fn settle(&self, called: Result<Called, Gone>) -> HostResult<(Timestamp, Reply)> {
+        let gone = |why: String| stop(RunStop::Gone(why));
+        match called.map_err(|Gone(why)| gone(why))? {
+            Called::Reply(at, reply) => Ok((at, reply)),
+            Called::Waiting(answer) => {
+                self.shared.waiting.send_replace(true);
+                let answer = answer
+                    .await
+                    .map_err(|_| gone("its wait was given up".to_owned()))?;
+                self.shared.waiting.send_replace(false);
+                Ok(answer)
+            }
+            Called::Journaled => Err(gone("the dispatcher gave no answer".to_owned())),
+        }
+    }
+
+    /// A message in the ticket's own channel: its id is known at once, and it is stored with the
+    /// run's next commit.
+    pub(crate) async fn say(
+        &mut self,
+        call: Call,
+        kind: MessageKind,
+        message: String,
+        reply_to: Option<MessageId>,
+    ) -> HostResult<Reply> {
+        if let Some(reply) = self.replay(&call).await? {
+            return Ok(reply);
+        }
+        let at = self.clock.now();
+        let most = self.limits.message_bytes;
+        let (reply, message) = if message.len() > most {
+            (
+                Err(CallError::Limit(format!(
+                    "a message has at most {most} bytes (limit `message_bytes`)"
+                ))),
+                None,
+            )
+        } else if self.messages >= self.limits.messages_per_run {
+            let most = self.limits.messages_per_run;
+            (
+                Err(CallError::Limit(format!(
+                    "this run has posted {most} messages (limit `messages_per_run`)"
+                ))),
+                None,
+            )
+        } else {
+            let id = MessageId(self.clock.id());
+            let message = Message {
+                id,
+                author: Author::Agent(self.agent.id),
+                kind,
+                mentions: Vec::new(),
+                text: message,
+                reply_to,
+                at,
+            };
+            let answer = if kind == MessageKind::Text {
+                Answer::Message(id)
+            } else {
+                Answer::Unit
+            };
+            (Ok(answer), Some(message))
+        };
+        self.push(call, at, reply.clone(), message).await?;
+        Ok(reply)
+    }
+
+    /// Something done outside. All that came before is on disk first where `barrier` says that the
+    /// outside can see it; the answer is handed in for the journal at once.
+    pub(crate) async fn outside(
+        &mut self,
+        call: Call,
+        barrier: bool,
+        effect: impl Future<Output = Reply> + Send,
+    ) -> HostResult<Reply> {
+        if let Some(reply) = self.replay(&call).await? {
+            return Ok(reply);
+        }
+        if barrier {
+            self.flush(true).await?;
+        }
+        let reply = effect.await;
+        let at = self.clock.now();
+        self.push(call, at, reply.clone(), None).await?;
+        if barrier {
+            self.flush(false).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn push(
+        &mut self,
+        call: Call,
+        at: Timestamp,
+        reply: Reply,
+        message: Option<Message>,
+    ) -> HostResult<()> {
+        let index = self.next;
+        self.answered(&call, at, &reply);
+        let gathered = {
+            let mut pending = self
+                .shared
+                .pending
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            pending.push(Pending {
+                index,
+                at,
+                call,
+                reply,
+                message,
+            });
+            pending.len()
+        };
+        if gathered >= GATHERED {
+            self.flush(false).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Hands in what is gathered; with `durable` waits until the disk has it, and all before it.
+    pub(crate) async fn flush(&self, durable: bool) -> HostResult<()> {
+        let pending = self.shared.take_pending();
+        if pending.is_empty() && !durable {
+            return Ok(());
+        }
+        self.ledger
+            .call(self.run, pending, None, durable)
+            .await
+            .map(|_| ())
+            .map_err(|Gone(why)| stop(RunStop::Gone(why)))
+    }
+
+    /// Ends with an error where the guest has ended before its journal.
+    pub(crate) fn check_end(&self) -> Result<(), RunStop> {
+        match self.journal.entries.get(self.next as usize) {
+            None => Ok(()),
+            Some(entry) => Err(RunStop::EndedEarly {
+                made: self.next,
+                journaled: Box::new(entry.call.clone()),
+            }),
+        }
+    }
+}
+
+/// An error that ends the run.
+pub(crate) fn stop(stop: RunStop) -> HostError {
+    HostStop::new(stop).into()
+}
+
+/// A failure of the world outside, as the guest gets it.
+pub(crate) fn outside_error(error: OutsideError) -> CallError {
+    match error {
+        OutsideError::Denied(text) => CallError::Denied(text),
+        OutsideError::NotFound(text) => CallError::NotFound(text),
+        OutsideError::Invalid(text) => CallError::Invalid(vec![Violation::new("", text)]),
+        OutsideError::Limit(text) => CallError::Limit(text),
+        OutsideError::Deadline(text) => CallError::Deadline(text),
+        OutsideError::Cancelled(text) => CallError::Cancelled(text),
+        OutsideError::Unavailable(text) => CallError::Unavailable(text),
+        OutsideError::Other(text) => CallError::Other(text),
+    }
+}

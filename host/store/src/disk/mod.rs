@@ -1,0 +1,465 @@
+//! The engine on local disk: one redb file, one fsynced write transaction per group.
+//!
+//! Invariants: all redb calls run on blocking threads under the state's read lock, so that no
+//! transaction outlives its call and [`Engine::reopen`] (write lock) finds none alive; quick
+//! repair is on for every commit, so opening after a kill does not walk the file.
+//!
+//! Tables: `meta` (schema), `heads`, `kv`, `streams`, `frames`; keys are laid out in [`codec`].
+
+mod apply;
+mod codec;
+mod raw;
+mod read;
+mod room;
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use async_trait::async_trait;
+use redb::backends::InMemoryBackend;
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, StorageError,
+    TableDefinition, TableError,
+};
+
+use crate::batch::{Item, Partition, Version};
+use crate::engine::{Engine, FrameHead, Group, LoadRequest, Loaded, Page, Scan};
+use crate::error::{EngineError, Shortage};
+use room::Room;
+
+pub use raw::{RawRate, raw_group_commit};
+
+/// The engine on a local disk. Cloning gives another handle to the same database.
+#[derive(Debug, Clone)]
+pub struct RedbEngine {
+    inner: Arc<Inner>,
+}
+
+/// How the engine uses memory and disk.
+#[derive(Debug, Clone)]
+pub struct RedbOptions {
+    /// Bytes of memory for cached pages.
+    pub cache_bytes: usize,
+    /// Bytes of the file system that must stay free; below, new batches are refused. 0 turns the
+    /// check off.
+    pub floor_bytes: u64,
+    /// Bytes held back in a file of their own, given up when the database cannot be opened for
+    /// lack of space. 0 for none.
+    pub ballast_bytes: u64,
+}
+
+impl Default for RedbOptions {
+    fn default() -> RedbOptions {
+        const MIB: usize = 1024 * 1024;
+        RedbOptions {
+            cache_bytes: 128 * MIB,
+            floor_bytes: 128 * MIB as u64,
+            ballast_bytes: 16 * MIB as u64,
+        }
+    }
+}
+
+/// The schema that this program writes and the newest that it reads.
+const SCHEMA: u32 = 1;
+/// The database's file in the store's folder.
+const FILE: &str = "store.redb";
+
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+const META: Table = TableDefinition::new("meta");
+const HEADS: Table = TableDefinition::new("heads");
+const KV: Table = TableDefinition::new("kv");
+const STREAMS: Table = TableDefinition::new("streams");
+const FRAMES: Table = TableDefinition::new("frames");
+const SCHEMA_KEY: &[u8] = b"schema";
+
+#[derive(Debug)]
+struct Inner {
+    place: Place,
+    options: RedbOptions,
+    room: Option<Room>,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    Backend(Backend),
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Database),
+    Down(String),
+    Closed,
+}
+
+/// A storage that survives the database being dropped and opened again.
+#[derive(Debug, Clone)]
+struct Backend(Arc<dyn StorageBackend>);
+
+impl RedbEngine {
+    /// Opens the database in a folder, which is created if need be.
+    ///
+    /// # Errors
+    /// When another process uses the folder, when the store there has a newer schema, or when the
+    /// files cannot be read or written.
+    pub async fn open(
+        folder: impl Into<PathBuf>,
+        options: RedbOptions,
+    ) -> Result<RedbEngine, EngineError> {
+        let folder = folder.into();
+        RedbEngine::start(Place::Folder(folder), options).await
+    }
+
+    /// A database in memory, for tests and trials. It is gone with its last handle.
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    pub async fn in_memory() -> Result<RedbEngine, EngineError> {
+        RedbEngine::with_backend(Arc::new(InMemoryBackend::new()), RedbOptions::default()).await
+    }
+
+    /// A database on a storage of the caller's. It is used again after a reopen, so its
+    /// [`StorageBackend::close`] is never called.
+    ///
+    /// # Errors
+    /// When the storage fails or holds a newer schema.
+    pub async fn with_backend(
+        storage: Arc<dyn StorageBackend>,
+        options: RedbOptions,
+    ) -> Result<RedbEngine, EngineError> {
+        RedbEngine::start(Place::Backend(Backend(storage)), options).await
+    }
+
+    async fn start(place: Place, options: RedbOptions) -> Result<RedbEngine, EngineError> {
+        let room = match &place {
+            Place::Folder(folder) => Some(Room::new(folder.clone(), &options)),
+            Place::Backend(_) => None,
+        };
+        let state = RwLock::new(State::Down("it is being opened".to_owned()));
+        let engine = RedbEngine {
+            inner: Arc::new(Inner {
+                place,
+                options,
+                room,
+                state,
+            }),
+        };
+        engine
+            .blocking("opening the database", Inner::reopen)
+            .await?;
+        Ok(engine)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let inner = self.inner.clone();
+        let task = tokio::task::spawn_blocking(move || work(&inner));
+        task.await.unwrap_or_else(|error| Err(failed(doing)(error)))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.blocking(doing, move |inner| {
+            let state = inner.state();
+            let transaction = state.database()?.begin_read().map_err(failed(doing))?;
+            work(&transaction)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Engine for RedbEngine {
+    async fn load(&self, request: LoadRequest) -> Result<Loaded, EngineError> {
+        self.read("reading the state", move |txn| read::load(txn, &request))
+            .await
+    }
+
+    async fn apply(&self, group: Arc<Group>) -> Result<(), EngineError> {
+        self.blocking("writing a group", move |inner| {
+            apply::apply(inner.state().database()?, &group)
+        })
+        .await
+    }
+
+    async fn get(
+        &self,
+        partition: Partition,
+        key: Vec<u8>,
+    ) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
+        self.read("reading a key", move |txn| read::get(txn, partition, &key))
+            .await
+    }
+
+    async fn scan(&self, partition: Partition, scan: Scan) -> Result<Vec<Item>, EngineError> {
+        self.read("scanning keys", move |txn| {
+            read::scan(txn, partition, &scan)
+        })
+        .await
+    }
+
+    async fn read_stream(
+        &self,
+        partition: Partition,
+        stream: Vec<u8>,
+        from: u64,
+        page: Page,
+    ) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        let work = move |txn: &ReadTransaction| read::stream(txn, partition, &stream, from, page);
+        self.read("reading a stream", work).await
+    }
+
+    async fn events(
+        &self,
+        partition: Partition,
+        after: u64,
+        page: Page,
+    ) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        self.read("reading events", move |txn| {
+            read::events(txn, partition, after, page)
+        })
+        .await
+    }
+
+    async fn recent(
+        &self,
+        partition: Partition,
+        limit: usize,
+    ) -> Result<Vec<FrameHead>, EngineError> {
+        self.read("reading the log", move |txn| {
+            read::recent(txn, partition, limit)
+        })
+        .await
+    }
+
+    async fn reopen(&self) -> Result<(), EngineError> {
+        self.blocking("reopening the database", Inner::reopen).await
+    }
+
+    async fn close(&self) -> Result<(), EngineError> {
+        self.blocking("closing the database", |inner| {
+            inner.set(State::Closed);
+            Ok(())
+        })
+        .await
+    }
+
+    fn room(&self) -> Result<(), Shortage> {
+        self.inner.room.as_ref().map_or(Ok(()), Room::check)
+    }
+}
+
+impl State {
+    fn database(&self) -> Result<&Database, EngineError> {
+        match self {
+            State::Open(database) => Ok(database),
+            State::Down(why) => Err(EngineError::Down(why.clone())),
+            State::Closed => Err(EngineError::Closed),
+        }
+    }
+}
+
+impl Inner {
+    /// The state behind the lock. A panic under the lock cannot leave it half changed, so a
+    /// poisoned lock is as good as any.
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Drops the database, waiting for reads to end, and opens it anew.
+    fn reopen(&self) -> Result<(), EngineError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Closed = *state {
+            return Err(EngineError::Closed);
+        }
+        // The old one first: it holds the file's lock.
+        *state = State::Down("it is being opened".to_owned());
+        match self.open() {
+            Ok(database) => {
+                *state = State::Open(database);
+                Ok(())
+            }
+            Err(error) => {
+                *state = State::Down(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Database, EngineError> {
+        let database = match self.open_file() {
+            Err(Opening::Full) => {
+                if let Some(room) = &self.room {
+                    room.give_up_ballast();
+                }
+                self.open_file()
+            }
+            other => other,
+        };
+        let database = database.map_err(|error| self.explain(error))?;
+        self.check_schema(&database)?;
+        if let Some(room) = &self.room {
+            room.restore_ballast();
+        }
+        Ok(database)
+    }
+
+    fn open_file(&self) -> Result<Database, Opening> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(self.options.cache_bytes);
+        match &self.place {
+            Place::Backend(backend) => builder
+                .create_with_backend(backend.clone())
+                .map_err(Opening::from),
+            Place::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(Opening::from)?;
+                let path = folder.join(FILE);
+                if path.exists() {
+                    room::settle_cache(&path)?;
+                }
+                builder.create(path).map_err(Opening::from)
+            }
+        }
+    }
+
+    fn explain(&self, error: Opening) -> EngineError {
+        match error {
+            Opening::InUse => EngineError::InUse { path: self.path() },
+            Opening::Full => EngineError::Failed {
+                doing: "opening the database",
+                why: format!("{} is full: make room there", self.path().display()),
+            },
+            Opening::Other(why) => EngineError::Failed {
+                doing: "opening the database",
+                why: format!("{why} (in {})", self.path().display()),
+            },
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        match &self.place {
+            Place::Folder(folder) => folder.clone(),
+            Place::Backend(_) => Path::new("memory").to_owned(),
+        }
+    }
+
+    /// Refuses a newer schema; gives a new file this program's schema and empty tables.
+    fn check_schema(&self, database: &Database) -> Result<(), EngineError> {
+        let doing = "reading the store's schema";
+        let read = database.begin_read().map_err(failed(doing))?;
+        match read.open_table(META) {
+            Ok(meta) => {
+                let stored = meta.get(SCHEMA_KEY).map_err(failed(doing))?;
+                let bytes = stored
+                    .as_ref()
+                    .and_then(|value| value.value().try_into().ok());
+                let found = u32::from_be_bytes(bytes.ok_or_else(|| {
+                    EngineError::Damaged(format!("{} names no schema", self.path().display()))
+                })?);
+                if found > SCHEMA {
+                    let path = self.path();
+                    return Err(EngineError::NewerSchema {
+                        path,
+                        found,
+                        known: SCHEMA,
+                    });
+                }
+                Ok(())
+            }
+            Err(TableError::TableDoesNotExist(_)) => {
+                drop(read);
+                self.write_schema(database)
+            }
+            Err(error) => Err(failed(doing)(error)),
+        }
+    }
+
+    fn write_schema(&self, database: &Database) -> Result<(), EngineError> {
+        let doing = "preparing the store";
+        let mut write = database.begin_write().map_err(failed(doing))?;
+        write.set_quick_repair(true);
+        for table in [HEADS, KV, STREAMS, FRAMES] {
+            write.open_table(table).map_err(failed(doing))?;
+        }
+        write
+            .open_table(META)
+            .map_err(failed(doing))?
+            .insert(SCHEMA_KEY, SCHEMA.to_be_bytes().as_slice())
+            .map_err(failed(doing))?;
+        write.commit().map_err(failed(doing))?;
+        if let Place::Folder(folder) = &self.place {
+            // The new file's name must be as durable as its content.
+            let folder = std::fs::File::open(folder).map_err(failed(doing))?;
+            folder.sync_all().map_err(failed(doing))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the file could not be opened, as far as it matters what to do then.
+enum Opening {
+    InUse,
+    Full,
+    Other(String),
+}
+
+impl From<std::io::Error> for Opening {
+    fn from(error: std::io::Error) -> Opening {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Opening::Full,
+            _ => Opening::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<DatabaseError> for Opening {
+    fn from(error: DatabaseError) -> Opening {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => Opening::InUse,
+            DatabaseError::Storage(StorageError::Io(error)) => error.into(),
+            other => Opening::Other(other.to_string()),
+        }
+    }
+}
+
+/// Turns any cause into [`EngineError::Failed`].
+fn failed<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> EngineError {
+    move |why| EngineError::Failed {
+        doing,
+        why: why.to_string(),
+    }
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.0.write(offset, data)
+    }
+}
