@@ -38,7 +38,7 @@ pub use call::{
 pub use command::{
     AgentSpec, Command, Ending, GuestCall, NewTicket, Outcome, Pending, TeamSpec, WorkspaceSpec,
 };
-pub use decide::{Changes, Context, Effect, Tx};
+pub use decide::{Changes, Context, Effect, Tx, is_name, will_retry};
 pub use event::{Event, EventKind};
 pub use id::{AgentId, ChannelId, MessageId, RunId, TicketId, Token, WorkspaceId};
 pub use journal::{Entry, Journal, JournalError, Record};

@@ -138,6 +138,11 @@ impl State {
         self.runs.values().filter(|run| !run.is_over())
     }
 
+    /// What is remembered of an agent between its tickets.
+    pub fn activity(&self, id: AgentId) -> Activity {
+        self.activity.get(&id).copied().unwrap_or_default()
+    }
+
     /// An agent by id.
     pub fn agent(&self, id: AgentId) -> Option<&Agent> {
         self.agents.get(&id)
@@ -227,22 +232,24 @@ impl State {
             || self.live_tickets() + more <= limits.live_tickets
     }
 
-    /// Forgets a tree of which every ticket is over. Gives back whether it did.
-    pub fn forget_tree(&mut self, root: TicketId) -> bool {
+    /// Forgets a tree of which every ticket is over; one that is not stays. `forgotten` gets the ids
+    /// of the tickets and runs that are here no more.
+    pub fn forget_tree(&mut self, root: TicketId, mut forgotten: impl FnMut(uuid::Uuid)) {
         if self.live.contains_key(&root) {
-            return false;
+            return;
         }
         let mut rest = vec![root];
         while let Some(id) = rest.pop() {
             if let Some(ticket) = self.tickets.remove(&id) {
+                forgotten(id.0);
                 self.channels.remove(&ticket.channel);
                 rest.extend(ticket.children);
                 for run in ticket.runs {
+                    forgotten(run.0);
                     self.runs.remove(&run);
                 }
             }
         }
-        true
     }
 
     pub(crate) fn put_agent(&mut self, agent: Agent) {

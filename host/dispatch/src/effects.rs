@@ -1,0 +1,235 @@
+//! What happens outside once a transition is stored: runs start, wake and stop; worktrees end.
+
+use crate::event_loop::{Dispatcher, Msg};
+use crate::launch::{RunTask, provision_of};
+use crate::world::Running;
+use adjutant_model::{
+    Command, Effect, Outcome, PluginRef, Reply, RunId, Ticket, TicketId, Timestamp, WorkspaceId,
+    text,
+};
+use adjutant_run::{Called, Gone};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// The selector of bosses that name none.
+const DEFAULT_SELECTOR: &str = "skills";
+
+impl Dispatcher {
+    pub(crate) fn effect(&mut self, workspace: WorkspaceId, effect: Effect) {
+        match effect {
+            Effect::Start(run) => self.launch(workspace, run),
+            Effect::Wake { run, at, reply } => self.wake(workspace, run, at, reply),
+            Effect::Stop(run) => self.stop(workspace, run),
+            Effect::Clean {
+                ticket,
+                keep_changes,
+            } => self.clean(workspace, ticket, keep_changes),
+        }
+    }
+
+    /// Where the instance of a waiting run listens for its answer.
+    pub(crate) fn listen(
+        &mut self,
+        workspace: WorkspaceId,
+        run: RunId,
+    ) -> oneshot::Receiver<(Timestamp, Reply)> {
+        let (wake, answer) = oneshot::channel();
+        let world = self.worlds.get_mut(&workspace);
+        if let Some(running) = world.and_then(|world| world.running.get_mut(&run)) {
+            running.wake = Some(wake);
+        }
+        answer
+    }
+
+    /// A replayed run takes up its wait, which may be over already.
+    pub(crate) fn resume(
+        &mut self,
+        workspace: WorkspaceId,
+        run: RunId,
+        reply: oneshot::Sender<Result<Called, Gone>>,
+    ) {
+        let world = self.worlds.get_mut(&workspace);
+        let running = world.and_then(|world| world.running.get_mut(&run));
+        let answer = match running {
+            None => Err(Gone("the run is over".to_owned())),
+            Some(running) => match running.answer.take() {
+                Some((at, reply)) => Ok(Called::Reply(at, reply)),
+                None => Ok(Called::Waiting(self.listen(workspace, run))),
+            },
+        };
+        let _ = reply.send(answer);
+    }
+
+    fn wake(&mut self, workspace: WorkspaceId, run: RunId, at: Timestamp, reply: Reply) {
+        let Some(world) = self.worlds.get_mut(&workspace) else {
+            return;
+        };
+        let Some(running) = world.running.get_mut(&run) else {
+            return self.launch(workspace, run);
+        };
+        let unheard = match running.wake.take() {
+            Some(wake) => wake.send((at, reply)).err(),
+            None => Some((at, reply)),
+        };
+        // It is being parked, or has not come to its wait yet.
+        running.answer = unheard;
+    }
+
+    pub(crate) fn parked(&mut self, workspace: WorkspaceId, run: RunId) {
+        let world = self.worlds.get_mut(&workspace);
+        let parked = world.and_then(|world| world.running.remove(&run));
+        if parked.is_some_and(|running| running.answer.is_some()) {
+            self.launch(workspace, run);
+        }
+    }
+
+    fn stop(&mut self, workspace: WorkspaceId, run: RunId) {
+        let Some(world) = self.worlds.get_mut(&workspace) else {
+            return;
+        };
+        let Some(running) = world.running.remove(&run) else {
+            return;
+        };
+        running.cancel.cancel();
+        running.task.abort();
+        if world.state.workspace.repos.is_empty() {
+            return;
+        }
+        if let Some(ticket) = world.state.run(run).map(|run| run.ticket) {
+            world.stopping.entry(ticket).or_default().push(running.task);
+        }
+    }
+
+    /// Starts a run, or brings it back, unless it is in memory or over.
+    pub(crate) fn launch(&mut self, workspace: WorkspaceId, id: RunId) {
+        let ledger = self.ledger(workspace);
+        let plugins = self.shelf.table();
+        let Some(world) = self.worlds.get_mut(&workspace) else {
+            return;
+        };
+        if world.running.contains_key(&id) {
+            return;
+        }
+        let state = &world.state;
+        let Some(run) = state.run(id).filter(|run| !run.is_over()) else {
+            return;
+        };
+        let Some(ticket) = state.ticket(run.ticket) else {
+            return;
+        };
+        let Some(agent) = state.agent(run.agent) else {
+            return;
+        };
+        let boss = ticket.delegated_by.and_then(|boss| state.agent(boss));
+        let request = state
+            .ticket(ticket.root)
+            .map_or("", text::request)
+            .to_owned();
+        let selector = agent
+            .selector
+            .clone()
+            .unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR));
+        let selector = plugins
+            .resolve(&selector, true)
+            .map(|plugin| plugin.digest.clone())
+            .map_err(|refusal| format!("this boss has no selector: {refusal}"));
+        let cancel = CancellationToken::new();
+        let task = RunTask {
+            workspace,
+            provision: provision_of(ticket, &state.workspace),
+            run: run.clone(),
+            ticket: Arc::new(ticket.clone()),
+            agent: Arc::new(agent.clone()),
+            boss: boss.map(|boss| Arc::new(boss.clone())),
+            request,
+            selector,
+            cancel: cancel.clone(),
+            before: world.stopping.remove(&ticket.id).unwrap_or_default(),
+            ledger,
+            shelf: self.shelf.clone(),
+            runner: self.runner.clone(),
+            worktrees: self.parts.worktrees.clone(),
+            clock: self.clock.clone(),
+            messages: self.messages.clone(),
+        };
+        let task = tokio::spawn(task.run());
+        world.running.insert(
+            id,
+            Running {
+                cancel,
+                task,
+                wake: None,
+                answer: None,
+            },
+        );
+    }
+
+    /// Ends a ticket's worktree once nothing works in it any more.
+    fn clean(&mut self, workspace: WorkspaceId, id: TicketId, keep_changes: bool) {
+        let Some(world) = self.worlds.get_mut(&workspace) else {
+            return;
+        };
+        let before = world.stopping.remove(&id).unwrap_or_default();
+        let Some(ticket) = world.state.ticket(id) else {
+            return;
+        };
+        let Some(provision) = provision_of(ticket, &world.state.workspace) else {
+            return;
+        };
+        let message = commit_message(ticket);
+        self.end_worktree(workspace, id, provision, keep_changes, message, before);
+    }
+
+    pub(crate) fn end_worktree(
+        &mut self,
+        workspace: WorkspaceId,
+        id: TicketId,
+        provision: adjutant_connect::Provision,
+        keep_changes: bool,
+        message: String,
+        before: Vec<tokio::task::JoinHandle<()>>,
+    ) {
+        let worktrees = self.parts.worktrees.clone();
+        let messages = self.messages.clone();
+        self.cleaning.spawn(async move {
+            for task in before {
+                // An aborted task says so; what matters is that it is gone.
+                let _ = task.await;
+            }
+            match worktrees.finish(&provision, keep_changes, &message).await {
+                Ok(branches) if branches.is_empty() => {}
+                Ok(branches) => {
+                    let branches = branches.into_iter().map(crate::launch::branch).collect();
+                    let command = Command::Branches { ticket: id, branches };
+                    // Nobody waits for this answer.
+                    let (reply, _) = oneshot::channel::<Result<Outcome, _>>();
+                    let _ = messages.send(Msg::Command { workspace, command, reply }).await;
+                }
+                Err(error) => {
+                    tracing::warn!(ticket = %id, %error, "the worktree could not be ended; it is kept");
+                }
+            }
+        });
+    }
+
+    /// At the start: worktrees of tickets that are over, or that nobody knows, are ended.
+    pub(crate) fn sweep_worktrees(&mut self) {
+        let worktrees = self.parts.worktrees.clone();
+        let store = self.parts.store.clone();
+        let messages = self.messages.clone();
+        let worlds: Vec<(WorkspaceId, adjutant_model::Workspace)> = self
+            .worlds
+            .iter()
+            .map(|(id, world)| (*id, world.state.workspace.clone()))
+            .collect();
+        self.cleaning.spawn(async move {
+            crate::launch::sweep(worktrees, store, worlds, messages).await;
+        });
+    }
+}
+
+/// What the host writes when it commits what a run has left uncommitted.
+pub(crate) fn commit_message(ticket: &Ticket) -> String {
+    format!("{}\n\nTicket {}", ticket.title, ticket.id)
+}

@@ -1,0 +1,409 @@
+//! The host as the layers above see it.
+
+use crate::event_loop::{Answer, Dispatcher, Msg};
+use crate::plugins::PluginShelf;
+use crate::world::World;
+use adjutant_component::Engine;
+use adjutant_connect::ports::Worktrees;
+use adjutant_model::{
+    AgentId, Command, Limits, Message, MessageId, NewTicket, Outcome, Plugin, Refusal,
+    ReportOutcome, Status, TeamSpec, Ticket, TicketId, Timestamp, Token, Workspace, WorkspaceId,
+};
+use adjutant_run::{Clock, Runner, RunnerOptions};
+use adjutant_store::{Store, records};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::{mpsc, oneshot};
+
+/// A running host. Cheap to clone; every method may be called from anywhere.
+///
+/// What changes something returns when it is on disk. Lists take a cursor and a limit, which is cut to
+/// what one page may hold.
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) messages: mpsc::Sender<Msg>,
+    pub(crate) store: Store,
+    pub(crate) shelf: Arc<PluginShelf>,
+    clock: Arc<dyn Clock>,
+    limits: Arc<Limits>,
+    base_url: Arc<RwLock<String>>,
+}
+
+/// What a host is made of.
+pub struct HostParts {
+    /// Where everything is kept.
+    pub store: Store,
+    /// What runs components.
+    pub engine: Engine,
+    /// Where tickets get their worktrees.
+    pub worktrees: Arc<dyn Worktrees>,
+    /// A folder for components, of the host's own.
+    pub plugins: PathBuf,
+}
+
+/// How a host behaves.
+pub struct HostOptions {
+    /// How large things may become.
+    pub limits: Limits,
+    /// How runs are executed.
+    pub runner: RunnerOptions,
+    /// Plugins that come with the host.
+    pub builtins: Vec<Builtin>,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// Messages that may wait for the event loop; past it callers are told to come back.
+    pub queue: usize,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        HostOptions {
+            limits: Limits::default(),
+            runner: RunnerOptions::default(),
+            builtins: Vec::new(),
+            clock: Arc::new(crate::SystemClock),
+            queue: 4_096,
+        }
+    }
+}
+
+/// A plugin that comes with the host.
+#[derive(Clone, Debug)]
+pub struct Builtin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The component.
+    pub wasm: Cow<'static, [u8]>,
+}
+
+/// Why the host did not do something. Each is a sentence for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The command was refused, and nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The host takes no more at the moment.
+    #[error("{what}; try again in {retry_after_s} s")]
+    Busy {
+        /// What is full.
+        what: String,
+        /// When it may go again.
+        retry_after_s: u64,
+    },
+    /// A component cannot be used.
+    #[error("{0}")]
+    Plugin(String),
+    /// The store did not answer, or the host is stopping.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Why a host could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the host cannot start: {0}")]
+pub struct StartError(String);
+
+/// The result of everything the host does.
+pub(crate) type Result<T> = std::result::Result<T, HostError>;
+
+impl Host {
+    /// Starts a host: reads what is stored, and goes on with what was going on.
+    pub async fn start(
+        parts: HostParts,
+        options: HostOptions,
+    ) -> std::result::Result<Host, StartError> {
+        let epoch = parts
+            .store
+            .acquire(records::HOST)
+            .await
+            .map_err(cannot_start)?;
+        let shelf = PluginShelf::open(&parts, epoch, &options)
+            .await
+            .map_err(cannot_start)?;
+        let shelf = Arc::new(shelf);
+        let limits = Arc::new(options.limits.clone());
+        let runner = Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
+        let (messages, queue) = mpsc::channel(options.queue.max(1));
+        let base_url = Arc::new(RwLock::new("http://127.0.0.1:5174".to_owned()));
+        let inner = Inner {
+            messages: messages.clone(),
+            store: parts.store.clone(),
+            shelf: shelf.clone(),
+            clock: options.clock.clone(),
+            limits: limits.clone(),
+            base_url: base_url.clone(),
+        };
+        let mut dispatcher = Dispatcher::new(
+            parts,
+            options.clock.clone(),
+            shelf,
+            Arc::new(runner),
+            limits,
+            base_url,
+            epoch,
+            messages,
+        );
+        dispatcher.recover().await.map_err(cannot_start)?;
+        tokio::spawn(dispatcher.run(queue));
+        Ok(Host {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The host's limits.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// Sets where the HTTP API is reached, for the reporting footer. Call once it listens.
+    pub fn set_base_url(&self, url: String) {
+        *self
+            .inner
+            .base_url
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = url;
+    }
+
+    /// Stops taking work, drops the instances (their runs go on at the next start), ends the worktrees
+    /// that are being ended, and closes the store.
+    pub async fn shutdown(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.inner.messages.send(Msg::Stop { done }).await.is_ok() {
+            // An error says that the loop has ended already.
+            let _ = stopped.await;
+        }
+    }
+
+    /// Saves a workspace and its agents, all or nothing; makes the workspace where there is none of
+    /// that name. Gives back the workspace and the agents' names and ids.
+    pub async fn apply(&self, team: TeamSpec) -> Result<(Workspace, Vec<(String, AgentId)>)> {
+        match self.ask(|reply| Msg::Apply { team, reply }).await? {
+            (workspace, Outcome::Saved(agents)) => Ok((workspace, agents)),
+            (_, other) => Err(strange(&other)),
+        }
+    }
+
+    /// Makes a ticket.
+    pub async fn create_ticket(&self, workspace: WorkspaceId, new: NewTicket) -> Result<Ticket> {
+        self.ticket_command(workspace, Command::CreateTicket(new))
+            .await
+    }
+
+    /// Gives a ticket to an agent (id or name). `unchanged_since` refuses where the ticket has changed
+    /// since that `updated_at`.
+    pub async fn assign_ticket(
+        &self,
+        workspace: WorkspaceId,
+        ticket: TicketId,
+        agent: String,
+        reason: String,
+        unchanged_since: Option<Timestamp>,
+    ) -> Result<Ticket> {
+        let command = Command::AssignTicket {
+            ticket,
+            agent,
+            reason,
+            unchanged_since,
+        };
+        self.ticket_command(workspace, command).await
+    }
+
+    /// Moves a ticket along the graph, or anywhere by force.
+    pub async fn set_status(
+        &self,
+        workspace: WorkspaceId,
+        ticket: TicketId,
+        status: Status,
+        force: bool,
+    ) -> Result<Ticket> {
+        self.ticket_command(
+            workspace,
+            Command::SetStatus {
+                ticket,
+                status,
+                force,
+            },
+        )
+        .await
+    }
+
+    /// Cancels a ticket and all below it.
+    pub async fn cancel_ticket(
+        &self,
+        workspace: WorkspaceId,
+        ticket: TicketId,
+        reason: String,
+    ) -> Result<Ticket> {
+        self.ticket_command(workspace, Command::CancelTicket { ticket, reason })
+            .await
+    }
+
+    /// Lets an agent into a ticket's channel.
+    pub async fn add_collaborator(
+        &self,
+        workspace: WorkspaceId,
+        ticket: TicketId,
+        agent: String,
+    ) -> Result<Ticket> {
+        self.ticket_command(workspace, Command::AddCollaborator { ticket, agent })
+            .await
+    }
+
+    /// Says something in a ticket's channel, as a person.
+    pub async fn post_message(
+        &self,
+        workspace: WorkspaceId,
+        ticket: TicketId,
+        author: String,
+        text: String,
+        reply_to: Option<MessageId>,
+    ) -> Result<Message> {
+        let author = adjutant_model::Author::Person(author);
+        let command = Command::PostMessage {
+            ticket,
+            author,
+            text,
+            reply_to,
+        };
+        match self.command(workspace, command).await? {
+            Outcome::Posted(message) => Ok(*message),
+            other => Err(strange(&other)),
+        }
+    }
+
+    /// A report from outside. Gives back the boss's id and name where it was accepted, or why it was
+    /// not.
+    pub async fn external_report(
+        &self,
+        workspace: WorkspaceId,
+        agent: AgentId,
+        delegation: Option<TicketId>,
+        token: Option<Token>,
+        outcome: ReportOutcome,
+        summary: String,
+    ) -> Result<std::result::Result<Option<(AgentId, String)>, String>> {
+        let command = Command::ExternalReport {
+            agent,
+            delegation,
+            token,
+            outcome,
+            summary,
+        };
+        match self.command(workspace, command).await? {
+            Outcome::External {
+                refused: Some(why), ..
+            } => Ok(Err(why)),
+            Outcome::External { boss: None, .. } => Ok(Ok(None)),
+            Outcome::External {
+                boss: Some(boss), ..
+            } => {
+                let name = self
+                    .query(move |worlds| {
+                        let world = worlds.get(&workspace)?;
+                        world.state.agent(boss).map(|agent| agent.name.clone())
+                    })
+                    .await?;
+                Ok(Ok(Some((boss, name.unwrap_or_default()))))
+            }
+            other => Err(strange(&other)),
+        }
+    }
+
+    /// All plugins, by name.
+    pub fn plugins(&self) -> Vec<Plugin> {
+        self.inner.shelf.table().iter().cloned().collect()
+    }
+
+    /// Registers a component. It is compiled and verified first.
+    pub async fn add_plugin(
+        &self,
+        name: &str,
+        version: &str,
+        component: Vec<u8>,
+    ) -> Result<Plugin> {
+        self.inner
+            .shelf
+            .add(name, version, component, self.inner.clock.now())
+            .await
+    }
+
+    async fn ticket_command(&self, workspace: WorkspaceId, command: Command) -> Result<Ticket> {
+        match self.command(workspace, command).await? {
+            Outcome::Ticket(ticket) => Ok(*ticket),
+            other => Err(strange(&other)),
+        }
+    }
+
+    async fn command(&self, workspace: WorkspaceId, command: Command) -> Result<Outcome> {
+        let outcome = self
+            .ask(|reply| Msg::Command {
+                workspace,
+                command,
+                reply,
+            })
+            .await;
+        outcome.map_err(|error| match error {
+            HostError::Refused(Refusal::Busy(what)) => HostError::Busy {
+                what,
+                retry_after_s: 5,
+            },
+            other => other,
+        })
+    }
+
+    /// Asks the loop. A full queue is told at once, and nothing has happened.
+    async fn ask<T>(&self, message: impl FnOnce(Answer<T>) -> Msg) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(message(reply))?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Asks how things stand.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&HashMap<WorkspaceId, World>) -> T + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Msg::Query(Box::new(move |worlds| {
+            // Whoever asked may have left.
+            let _ = reply.send(question(worlds));
+        })))?;
+        answer.await.map_err(|_| stopped())
+    }
+
+    fn hand_in(&self, message: Msg) -> Result<()> {
+        self.inner
+            .messages
+            .try_send(message)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => HostError::Busy {
+                    what: "the dispatcher's queue is full".to_owned(),
+                    retry_after_s: 1,
+                },
+                mpsc::error::TrySendError::Closed(_) => stopped(),
+            })
+    }
+}
+
+fn stopped() -> HostError {
+    HostError::Unavailable("the host has stopped".to_owned())
+}
+
+/// An outcome of another kind than its command's.
+fn strange(outcome: &Outcome) -> HostError {
+    HostError::Unavailable(format!(
+        "the dispatcher gave an unexpected answer: {outcome:?}"
+    ))
+}
+
+fn cannot_start(error: impl std::fmt::Display) -> StartError {
+    StartError(error.to_string())
+}

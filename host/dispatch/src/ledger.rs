@@ -1,0 +1,145 @@
+//! The dispatcher as a run sees it: messages to the loop, and reads.
+
+use crate::event_loop::Msg;
+use crate::load::ticket_of;
+use adjutant_model::{
+    CallError, ChannelId, Command, GuestCall, Member, Message, Pending, RunId, TicketId,
+    WorkspaceId,
+};
+use adjutant_run::{Called, Gone, Ledger};
+use adjutant_store::{Store, records};
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+
+/// One workspace's ledger.
+pub(crate) struct LoopLedger {
+    pub(crate) messages: mpsc::Sender<Msg>,
+    pub(crate) store: Store,
+    pub(crate) workspace: WorkspaceId,
+}
+
+fn gone() -> Gone {
+    Gone("the host is stopping".to_owned())
+}
+
+impl LoopLedger {
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Msg) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.messages
+            .send(message(reply))
+            .await
+            .map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&adjutant_model::State) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
+        let workspace = self.workspace;
+        let answer = self.ask(|reply| {
+            Msg::Query(Box::new(move |worlds| {
+                let answer = worlds.get(&workspace).map(|world| question(&world.state));
+                let _ = reply.send(answer);
+            }))
+        });
+        answer.await?.ok_or_else(gone)
+    }
+}
+
+#[async_trait]
+impl Ledger for LoopLedger {
+    async fn call(
+        &self,
+        run: RunId,
+        pending: Vec<Pending>,
+        call: Option<GuestCall>,
+        durable: bool,
+    ) -> Result<Called, Gone> {
+        let workspace = self.workspace;
+        self.ask(|reply| Msg::Guest {
+            workspace,
+            run,
+            pending,
+            call,
+            durable,
+            reply,
+        })
+        .await?
+    }
+
+    async fn resume(&self, run: RunId) -> Result<Called, Gone> {
+        let workspace = self.workspace;
+        self.ask(|reply| Msg::Resume {
+            workspace,
+            run,
+            reply,
+        })
+        .await?
+    }
+
+    async fn team(&self, run: RunId) -> Result<Vec<Member>, Gone> {
+        self.query(move |state| {
+            let boss = state.run(run).map(|run| run.agent);
+            let team = boss.map(|boss| state.team(boss)).unwrap_or_default();
+            team.into_iter().map(|agent| state.member(agent)).collect()
+        })
+        .await
+    }
+
+    async fn channel(
+        &self,
+        run: RunId,
+        ticket: Option<TicketId>,
+    ) -> Result<Result<ChannelId, CallError>, Gone> {
+        self.query(move |state| state.channel_for(run, ticket))
+            .await
+    }
+
+    async fn messages(
+        &self,
+        channel: ChannelId,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<Message>, bool), Gone> {
+        let unreadable = |error: String| {
+            Gone(format!(
+                "the channel of ticket {} cannot be read: {error}",
+                ticket_of(channel)
+            ))
+        };
+        let partition = records::partition(self.workspace);
+        let stream = records::channel_stream(channel);
+        let page = self
+            .store
+            .read_stream(partition, &stream, from, limit + 1)
+            .await;
+        let mut page = page.map_err(|error| unreadable(error.to_string()))?;
+        let more = page.len() > limit;
+        page.truncate(limit);
+        let messages = page
+            .iter()
+            .map(|(_, bytes)| records::decode("message", bytes));
+        let messages: Result<Vec<Message>, _> = messages.collect();
+        Ok((
+            messages.map_err(|error| unreadable(error.to_string()))?,
+            more,
+        ))
+    }
+
+    async fn output(&self, run: RunId, stream: &'static str, text: String) {
+        let command = Command::Output {
+            run,
+            stream: stream.to_owned(),
+            text,
+        };
+        // What a run printed may be lost when the run is; nobody waits for the answer.
+        let (reply, _) = oneshot::channel();
+        let message = Msg::Command {
+            workspace: self.workspace,
+            command,
+            reply,
+        };
+        let _ = self.messages.send(message).await;
+    }
+}

@@ -1,0 +1,91 @@
+//! One workspace in the event loop: the model's state, and what the store needs to know beside it.
+
+use adjutant_model::{RunId, State, TicketId};
+use adjutant_store::{Partition, Version};
+use std::collections::HashMap;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use adjutant_model::{Reply, Timestamp};
+
+/// One workspace.
+pub(crate) struct World {
+    pub(crate) partition: Partition,
+    /// The epoch under which this host owns the partition.
+    pub(crate) epoch: u64,
+    pub(crate) state: State,
+    /// Versions of the tickets, runs and agents that are in the state, by id.
+    pub(crate) versions: HashMap<Uuid, Version>,
+    /// Batches on their way that touch a tree, by root: such a tree is not forgotten yet.
+    pub(crate) in_flight_trees: HashMap<TicketId, u32>,
+    /// Batches on their way.
+    pub(crate) in_flight: u32,
+    /// Runs that are in memory.
+    pub(crate) running: HashMap<RunId, Running>,
+    /// Tasks of runs that were stopped and may not have let go of their worktree yet.
+    pub(crate) stopping: HashMap<TicketId, Vec<JoinHandle<()>>>,
+    /// Why the state cannot be trusted any more, until it is read again.
+    pub(crate) broken: Option<String>,
+}
+
+/// A run that is in memory.
+pub(crate) struct Running {
+    pub(crate) cancel: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+    /// Where its instance waits for an answer.
+    pub(crate) wake: Option<oneshot::Sender<(Timestamp, Reply)>>,
+    /// The answer, where its wait was over while it was being parked or brought back.
+    pub(crate) answer: Option<(Timestamp, Reply)>,
+}
+
+impl World {
+    pub(crate) fn new(state: State, partition: Partition, epoch: u64) -> World {
+        World {
+            partition,
+            epoch,
+            state,
+            versions: HashMap::new(),
+            in_flight_trees: HashMap::new(),
+            in_flight: 0,
+            running: HashMap::new(),
+            stopping: HashMap::new(),
+            broken: None,
+        }
+    }
+
+    /// Takes note that a batch is on its way.
+    pub(crate) fn sent(&mut self, trees: &[TicketId]) {
+        self.in_flight += 1;
+        for root in trees {
+            *self.in_flight_trees.entry(*root).or_default() += 1;
+        }
+    }
+
+    /// Takes note that a batch has arrived, and forgets trees that are over with it.
+    pub(crate) fn arrived(&mut self, trees: &[TicketId]) {
+        self.in_flight -= 1;
+        for root in trees {
+            let Some(count) = self.in_flight_trees.get_mut(root) else {
+                continue;
+            };
+            *count -= 1;
+            if *count == 0 {
+                self.in_flight_trees.remove(root);
+                self.forget(*root);
+            }
+        }
+    }
+
+    /// Forgets a tree if it is over and no batch on its way touches it.
+    pub(crate) fn forget(&mut self, root: TicketId) {
+        if self.in_flight_trees.contains_key(&root) {
+            return;
+        }
+        let versions = &mut self.versions;
+        self.state.forget_tree(root, |id| {
+            versions.remove(&id);
+        });
+    }
+}
