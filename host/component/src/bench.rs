@@ -12,6 +12,8 @@ use crate::guest::{AgentHost, Context};
 use crate::prepared::Prepared;
 use crate::stop::Stop;
 
+pub use crate::canned::Canned;
+
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Throughput {
@@ -93,4 +95,35 @@ pub async fn throughput<H: AgentHost>(
         p50: at(50),
         p99: at(99),
     })
+}
+
+/// A task that asks nothing in particular, with the given configuration.
+pub fn task(config_json: String) -> Task {
+    use crate::bindings::types::{Agent, Ticket, TicketStatus};
+    Task {
+        ticket: Ticket {
+            id: "ticket".to_owned(),
+            title: "a task".to_owned(),
+            description: String::new(),
+            status: TicketStatus::InProgress,
+            assignee: None,
+            parent: None,
+            delegated_by: None,
+            expected_output_schema_json: None,
+            output_json: None,
+            summary: String::new(),
+        },
+        agent: Agent {
+            id: "agent".to_owned(),
+            name: "agent".to_owned(),
+            class: String::new(),
+            skills: Vec::new(),
+            description: String::new(),
+        },
+        briefing: String::new(),
+        request: String::new(),
+        config_json,
+        attempt: 1,
+        violations: Vec::new(),
+    }
 }

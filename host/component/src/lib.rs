@@ -23,6 +23,7 @@
 mod artifact;
 pub mod bench;
 pub mod bindings;
+mod canned;
 mod clock;
 mod component;
 mod contract;

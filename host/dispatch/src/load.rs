@@ -113,7 +113,7 @@ pub(crate) async fn tree(
             .stream_len(partition, &records::channel_stream(ticket.channel))
             .await?;
         channels.push((ticket.channel, length));
-        for run in ticket.runs.last() {
+        if let Some(run) = ticket.runs.last() {
             let found = get::<Run>(store, partition, "run", &records::run_key(*run)).await?;
             let Some((version, run)) = found else {
                 return Err(LoadError::Damaged(format!(

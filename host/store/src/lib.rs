@@ -36,4 +36,4 @@ pub use engine::{
     Scan, Write,
 };
 pub use error::{CommitError, EngineError, Shortage, StoreError};
-pub use store::{Options, Store, Submitted};
+pub use store::{HandedIn, Options, Store, Submitted};

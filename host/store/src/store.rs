@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -90,12 +90,26 @@ enum State {
     Waiting(oneshot::Receiver<Result<Receipt, CommitError>>),
 }
 
+/// How much was handed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandedIn {
+    /// Batches.
+    pub batches: u64,
+    /// Values, stream records and event frames.
+    pub records: u64,
+    /// Bytes of all of them, keys included.
+    pub bytes: u64,
+}
+
 /// What the handles and the writer share.
 #[derive(Default)]
 pub(crate) struct Shared {
     /// Bytes of the batches in the queue.
     pub(crate) queued: AtomicUsize,
     closing: AtomicBool,
+    batches: AtomicU64,
+    records: AtomicU64,
+    bytes: AtomicU64,
     /// Raised when a read failed: the writer checks the database.
     pub(crate) suspect: Notify,
     watches: Mutex<HashMap<Partition, watch::Sender<u64>>>,
@@ -174,6 +188,7 @@ impl Store {
             self.shared.queued.fetch_sub(size, Ordering::AcqRel);
             return Err(CommitError::Full(Shortage::QueueBytes { limit }));
         }
+        self.shared.count(&batch, size);
         let (reply, answer) = oneshot::channel();
         self.jobs
             .try_send(Job::Commit { batch, size, reply })
@@ -306,6 +321,16 @@ impl Store {
         self.shared.watch(partition)
     }
 
+    /// What was handed in so far, refused batches included.
+    #[must_use]
+    pub fn handed_in(&self) -> HandedIn {
+        HandedIn {
+            batches: self.shared.batches.load(Ordering::Relaxed),
+            records: self.shared.records.load(Ordering::Relaxed),
+            bytes: self.shared.bytes.load(Ordering::Relaxed),
+        }
+    }
+
     /// Writes what is queued, stops the writer and releases the database. Batches submitted from
     /// now on are refused as [`CommitError::Closed`].
     pub async fn close(&self) {
@@ -343,6 +368,13 @@ impl Store {
 impl Shared {
     /// Watches that are kept although nobody may be listening.
     const IDLE_WATCHES: usize = 256;
+
+    fn count(&self, batch: &Batch, bytes: usize) {
+        let records = batch.put.len() + batch.append.len() + usize::from(!batch.events.is_empty());
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 
     fn watch(&self, partition: Partition) -> watch::Receiver<u64> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,447 @@
+//! What the command line may say. Parsing only; nothing is done here.
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use jiff::SignedDuration;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where a host listens unless it is told otherwise.
+pub(crate) const DEFAULT_ADDR: &str = "127.0.0.1:5174";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the arguments, a file or a value make no sense
+  3  not found
+  5  conflict with how things stand now
+  6  no host answers";
+
+/// Runs teams of agents: a boss splits work up, subordinates do it, the boss answers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "adjutant",
+    version,
+    after_help = EXIT_CODES,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+pub(crate) struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What applies to every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The host to talk to.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "ADJUTANT_HOST",
+        default_value = "http://127.0.0.1:5174",
+        value_hint = ValueHint::Url
+    )]
+    pub(crate) host: String,
+    /// The workspace, by name or id; the one called `default` unless named.
+    #[arg(
+        long,
+        short = 'w',
+        global = true,
+        value_name = "NAME",
+        env = "ADJUTANT_WORKSPACE"
+    )]
+    pub(crate) workspace: Option<String>,
+    /// Print JSON, for programs. Errors become JSON on stderr.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Give a boss a piece of work, and see it done.
+    Ask(AskArgs),
+    /// Run a host: the API, and the agents behind it.
+    Serve(ServeArgs),
+    /// Save a workspace with its agents, from a file.
+    Apply(ApplyArgs),
+    /// Measure how much this machine does, beside what its disk and its sandbox could do alone.
+    Bench(BenchArgs),
+    /// Work with tickets.
+    #[command(subcommand)]
+    Ticket(TicketCommand),
+    /// Look at agents.
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Show what was said and printed on a ticket, or printed in a run.
+    Logs(LogsArgs),
+    /// Work with plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// `adjutant ask`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Give a boss a piece of work, and see it done.\n\n\
+        A private host is started for the one request, with the team from --team or a team that needs \
+        no model, no key and no network. Each subordinate works in a clone of its own; your checkout \
+        is not touched. Branches that they made are left in the repository.",
+    after_help = "\
+Examples:
+  adjutant ask --repo . \"Count the lines by language. List every TODO and FIXME.\"
+  adjutant ask --repo . --json \"Who changed what most this month?\" | jq .summary
+  adjutant ask --team team.toml --to lead --timeout 10m \"Prepare the release\"
+  adjutant ask --on http://127.0.0.1:5174 --repo ~/project \"Which are the largest files?\""
+)]
+pub(crate) struct AskArgs {
+    /// What is to be done. `-` reads it from the standard input.
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: String,
+    /// A git repository to work in; may be given several times.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub(crate) repo: Vec<PathBuf>,
+    /// The team to ask, as for `adjutant apply`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) team: Option<PathBuf>,
+    /// The agent to ask; the first one without a boss unless named.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) to: Option<String>,
+    /// When to give up, such as `90s`, `10m` or `1h 30m`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Keep the private host's data, and say where it is.
+    #[arg(long, conflicts_with = "on")]
+    pub(crate) keep: bool,
+    /// Ask a host that runs already, instead of starting one. Without --workspace the team gets a
+    /// workspace of its own there.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) on: Option<String>,
+}
+
+/// `adjutant bench`
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// A workload: fan-out-8 or chain-4; all unless named.
+    #[arg(long)]
+    pub(crate) workload: Vec<String>,
+    /// How many requests are under way at a time.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    pub(crate) at_once: Vec<usize>,
+    /// Seconds for each line.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// Where to work; a folder in the user's data folder unless named. What is made there is removed.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `adjutant serve`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  adjutant serve
+  adjutant serve --team team.toml
+  ADJUTANT_LOG=debug adjutant serve --addr 127.0.0.1:8080 --data ./data
+
+ADJUTANT_LOG, or RUST_LOG, says what is logged to stderr; `info` unless set.")]
+pub(crate) struct ServeArgs {
+    /// Where to listen; a loopback address. Port 0 takes a free one.
+    #[arg(long, default_value = DEFAULT_ADDR)]
+    pub(crate) addr: SocketAddr,
+    /// Where everything is kept; a folder in the user's data folder unless named.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+    /// A team to save first, as by `adjutant apply`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) team: Option<PathBuf>,
+    /// The host's settings: TOML with a table `limits`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `adjutant apply`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A team is a TOML file:
+
+  [workspace]
+  name = \"default\"
+  repos = [{ name = \"app\", path = \".\" }]     # relative to this file
+
+  [[plugins]]                                 # registered first
+  name = \"mine\"
+  version = \"0.1.0\"
+  path = \"mine.wasm\"
+
+  [[agents]]
+  name = \"lead\"
+  plugin = \"coordinator\"
+  selector = \"skills\"
+
+  [[agents]]
+  name = \"tester\"
+  boss = \"lead\"
+  plugin = \"command\"
+  skills = [\"run tests\"]
+  grant_own_commands = true                   # its configuration's commands, and no others
+  config.commands = [{ name = \"tests\", run = [\"make\", \"test\"] }]
+
+Examples:
+  adjutant apply -f team.toml
+  generate-team | adjutant apply -f -")]
+pub(crate) struct ApplyArgs {
+    /// The team; `-` reads it from the standard input.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+/// `adjutant ticket`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TicketCommand {
+    /// List tickets, the newest first.
+    #[command(after_help = "\
+Examples:
+  adjutant ticket list --status in_progress
+  adjutant ticket list --roots --assignee lead --limit 10")]
+    List(TicketListArgs),
+    /// Show a ticket with all below it.
+    Get {
+        /// The ticket's id.
+        ticket: String,
+    },
+    /// Make a ticket.
+    #[command(after_help = "\
+Examples:
+  adjutant ticket create --to lead \"Count the lines by language\"
+  adjutant ticket create --to lead --schema answer.json --wait \"How many tests are there?\"")]
+    Create(TicketCreateArgs),
+    /// Cancel a ticket and all below it.
+    Cancel {
+        /// The ticket's id.
+        ticket: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// `adjutant ticket list`
+#[derive(Debug, Args)]
+pub(crate) struct TicketListArgs {
+    /// Only those that stand so: backlog, open, in_progress, blocked, in_review, done, failed or
+    /// cancelled.
+    #[arg(long, value_parser = status)]
+    pub(crate) status: Option<String>,
+    /// Only an agent's, by name or id.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) assignee: Option<String>,
+    /// Only those right below a ticket.
+    #[arg(long, value_name = "TICKET", conflicts_with = "roots")]
+    pub(crate) parent: Option<String>,
+    /// Only those without a parent.
+    #[arg(long)]
+    pub(crate) roots: bool,
+    /// Only those with this text in their title or description.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// How many to show.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+/// `adjutant ticket create`
+#[derive(Debug, Args)]
+pub(crate) struct TicketCreateArgs {
+    /// What is to be done, in a line.
+    pub(crate) title: String,
+    /// Who is to do it, by name or id; nobody yet unless named.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) to: Option<String>,
+    /// What is to be done, in full.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// A file with the JSON Schema that the output has to fulfil.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) schema: Option<PathBuf>,
+    /// Store an output that does not fulfil the schema, with warnings, instead of refusing it.
+    #[arg(long, requires = "schema")]
+    pub(crate) permissive: bool,
+    /// The ticket above it.
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) parent: Option<String>,
+    /// When it fails if it is not over, such as `10m`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Leave it in the backlog.
+    #[arg(long, conflicts_with = "to")]
+    pub(crate) backlog: bool,
+    /// Wait until it is over; the exit code is 1 where it was not done.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// `adjutant agent`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// List agents with what they are doing.
+    List,
+    /// Show who is whose boss.
+    Tree,
+}
+
+/// `adjutant logs`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  adjutant logs 0192d3a4-…
+  adjutant logs -f 0192d3a4-…        until the ticket or run is over")]
+pub(crate) struct LogsArgs {
+    /// A ticket's or a run's id.
+    #[arg(value_name = "TICKET_OR_RUN")]
+    pub(crate) id: String,
+    /// Go on as more comes, until it is over.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+/// `adjutant plugin`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List plugins.
+    List,
+    /// Register a component. It is compiled and checked first.
+    #[command(after_help = "\
+Example:
+  adjutant plugin add reviewer@0.1.0 target/wasm32-wasip2/release/reviewer.wasm")]
+    Add {
+        /// Its name and version.
+        #[arg(value_name = "NAME@VERSION")]
+        plugin: NameVersion,
+        /// The component.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// A plugin's name and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NameVersion {
+    /// The name.
+    pub(crate) name: String,
+    /// The version.
+    pub(crate) version: String,
+}
+
+impl FromStr for NameVersion {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('@') {
+            Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok(NameVersion {
+                name: name.to_owned(),
+                version: version.to_owned(),
+            }),
+            _ => Err("write it as NAME@VERSION, such as reviewer@0.1.0".to_owned()),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let how = "write it as 90s, 10m or 1h 30m";
+    let duration: SignedDuration = text.parse().map_err(|_| how.to_owned())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        _ => Err("it must be longer than nothing".to_owned()),
+    }
+}
+
+fn status(text: &str) -> Result<String, String> {
+    let word = text.to_lowercase().replace('-', "_");
+    adjutant_model::Status::parse(&word)
+        .map(|status| status.to_string())
+        .ok_or_else(|| {
+            let all = adjutant_model::Status::ALL.map(|status| status.as_str());
+            format!("it is one of {}", all.join(", "))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["adjutant"], line].concat())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_first_command_parses() {
+        let cli = parse(&[
+            "ask",
+            "--repo",
+            ".",
+            "--repo",
+            "../b",
+            "--timeout",
+            "1h 30m",
+            "--json",
+            "Count.",
+        ])
+        .expect("it parses");
+        assert!(cli.global.json);
+        let Command::Ask(ask) = cli.command else {
+            panic!("not ask");
+        };
+        assert_eq!(ask.repo, [PathBuf::from("."), PathBuf::from("../b")]);
+        assert_eq!(ask.timeout, Some(Duration::from_secs(5_400)));
+        assert_eq!(ask.request, "Count.");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let table: &[&[&str]] = &[
+            &["ask"],
+            &["ask", "--timeout", "soon", "x"],
+            &["ask", "--timeout", "-5s", "x"],
+            &["ask", "--keep", "--on", "http://127.0.0.1:1", "x"],
+            &["ticket", "list", "--status", "finished"],
+            &["ticket", "list", "--roots", "--parent", "x"],
+            &["ticket", "create", "--backlog", "--to", "a", "x"],
+            &["ticket", "create", "--permissive", "x"],
+            &["plugin", "add", "mine", "mine.wasm"],
+            &["plugin", "add", "@1", "mine.wasm"],
+            &["serve", "--addr", "everywhere"],
+            &["apply"],
+            &["dance"],
+        ];
+        for line in table {
+            let error = parse(line).expect_err("it is refused");
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_forgiving_about_its_form() {
+        assert_eq!(status("In-Progress").as_deref(), Ok("in_progress"));
+        assert!(status("x").is_err_and(|text| text.contains("backlog, open")));
+    }
+}

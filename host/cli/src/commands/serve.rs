@@ -1,0 +1,88 @@
+//! `adjutant serve`: a host for as long as the process lives.
+
+use super::apply;
+use crate::args::{Global, ServeArgs};
+use crate::ask::home;
+use crate::client::Client;
+use crate::exit::{Code, Error, Result};
+use crate::interrupt::Interrupts;
+use crate::print;
+use crate::team::{Team, read_text};
+use crate::wire::{self, Settings};
+use adjutant_model::Limits;
+use serde::Deserialize;
+use serde_json::json;
+use std::path::Path;
+
+/// The host's settings, as a file has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    limits: Limits,
+}
+
+/// Does it.
+pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<Code> {
+    let interrupts = Interrupts::listen()?;
+    let config = args.config.as_deref().map(config).transpose()?;
+    let team = args.team.as_deref().map(Team::read).transpose()?;
+    let data = match args.data {
+        Some(data) => std::path::absolute(&data)
+            .map_err(|error| Error::Usage(format!("{} is no folder: {error}", data.display())))?,
+        None => home()?.join("host"),
+    };
+    let settings = Settings {
+        limits: config.unwrap_or_default().limits,
+        ..Settings::below(&data, args.addr)
+    };
+    let mut running = interrupts.or(wire::start(settings)).await?;
+    let served = async {
+        if let Some(team) = &team {
+            let client = Client::new(running.url(), None)?;
+            interrupts.or(apply(&client, team)).await?;
+        }
+        if global.json {
+            print::json_line(&json!({ "url": running.url(), "data": data }))?;
+        } else {
+            let (url, data) = (running.url(), data.display());
+            print::text(&format!(
+                "adjutant listens on {url}, and keeps its data in {data}"
+            ))?;
+        }
+        tokio::select! {
+            () = interrupts.first() => Ok(Code::Ok),
+            error = running.broken() => Err(error),
+        }
+    };
+    let served = served.await;
+    tracing::info!("stopping");
+    running.stop().await;
+    served
+}
+
+fn config(path: &Path) -> Result<Config> {
+    let shown = path.display().to_string();
+    let file = std::fs::File::open(path)
+        .map_err(|error| Error::Usage(format!("{shown} cannot be read: {error}")))?;
+    toml::from_str(&read_text(file, &shown)?)
+        .map_err(|error| Error::Usage(format!("{shown}: {}", error.to_string().trim_end())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_by_their_names() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("adjutant.toml");
+        std::fs::write(&path, "[limits]\ndepth = 5\n").expect("written");
+        let limits = config(&path).expect("settings").limits;
+        assert_eq!(limits.depth, 5);
+        assert_eq!(limits.children, Limits::default().children);
+        std::fs::write(&path, "[limits]\ndepht = 5\n").expect("written");
+        let error = config(&path).expect_err("a wrong name");
+        assert!(matches!(error, Error::Usage(_)));
+        assert!(error.to_string().contains("depht"), "{error}");
+    }
+}

@@ -1,0 +1,235 @@
+//! `adjutant ticket`: making, finding and ending work.
+
+use super::{client, ended, id, is_end, read};
+use crate::args::{Global, TicketCommand, TicketCreateArgs, TicketListArgs};
+use crate::client::{Client, TicketNode, TicketView};
+use crate::exit::{Code, Error, Result};
+use crate::team::read_text;
+use crate::{clean, print};
+use adjutant_model::{NewTicket, TicketId, Validation};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Does it.
+pub(crate) async fn run(command: TicketCommand, global: &Global) -> Result<Code> {
+    let client = client(global)?;
+    match command {
+        TicketCommand::List(args) => list(&client, args, global.json).await,
+        TicketCommand::Get { ticket } => {
+            let tree = client.tree(&ticket).await?;
+            show(tree, global.json)?;
+            Ok(Code::Ok)
+        }
+        TicketCommand::Create(args) => create(&client, args, global.json).await,
+        TicketCommand::Cancel { ticket, reason } => {
+            let ticket = client.cancel(&ticket, &reason).await?;
+            if global.json {
+                print::json(&ticket)?;
+            } else {
+                let ticket: TicketView = read(ticket)?;
+                print::text(&format!(
+                    "{} is {}",
+                    ticket.id,
+                    clean::line(&ticket.status, 50)
+                ))?;
+            }
+            Ok(Code::Ok)
+        }
+    }
+}
+
+async fn list(client: &Client, args: TicketListArgs, json: bool) -> Result<Code> {
+    let mut filter: Vec<(&str, String)> = Vec::new();
+    let named = [
+        ("status", args.status),
+        ("assignee", args.assignee),
+        ("parent", args.parent),
+        ("text", args.text),
+    ];
+    for (name, value) in named {
+        filter.extend(value.map(|value| (name, value)));
+    }
+    if args.roots {
+        filter.push(("roots", true.to_string()));
+    }
+    let tickets = client.tickets(&filter, args.limit as usize).await?;
+    if json {
+        print::json(&tickets)?;
+        return Ok(Code::Ok);
+    }
+    let views = tickets.into_iter().map(read::<TicketView>);
+    let rows: Result<Vec<_>> = views
+        .map(|ticket| ticket.map(|ticket| row(&ticket)))
+        .collect();
+    let header = ["ID", "STATUS", "ASSIGNEE", "CREATED", "TITLE"];
+    print::text(&print::table(&header, &rows?, print::width()))?;
+    Ok(Code::Ok)
+}
+
+fn row(ticket: &TicketView) -> Vec<String> {
+    vec![
+        ticket.id.to_string(),
+        ticket.status.clone(),
+        ticket.who().to_owned(),
+        // To the second is enough for people.
+        ticket
+            .created_at
+            .split('.')
+            .next()
+            .unwrap_or("")
+            .replace('T', " "),
+        ticket.title.clone(),
+    ]
+}
+
+async fn create(client: &Client, args: TicketCreateArgs, json: bool) -> Result<Code> {
+    let parent = args.parent.map(|parent| {
+        let parsed = parent.parse::<TicketId>();
+        parsed.map_err(|_| Error::Usage(format!("--parent: {parent:?} is no ticket's id")))
+    });
+    let schema = args.schema.map(|path| schema(&path));
+    let ticket = NewTicket {
+        title: args.title,
+        description: args.description.unwrap_or_default(),
+        assignee: args.to,
+        parent: parent.transpose()?,
+        backlog: args.backlog,
+        expected_output_schema: schema.transpose()?,
+        validation: if args.permissive {
+            Validation::Permissive
+        } else {
+            Validation::Strict
+        },
+        deadline_ms: args
+            .timeout
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        created_by: std::env::var("USER").ok().filter(|user| !user.is_empty()),
+        ..NewTicket::default()
+    };
+    let created = client.create(&ticket).await?;
+    let ticket = id(&created)?;
+    if !args.wait {
+        if json {
+            print::json(&created)?;
+        } else {
+            print::text(&ticket.to_string())?;
+        }
+        return Ok(Code::Ok);
+    }
+    let mut events = client.events(ticket);
+    while !is_end(&events.next().await?.event.kind, ticket) {}
+    let tree = client.tree(&ticket.to_string()).await?;
+    let view: TicketNode = read(tree.clone())?;
+    show(tree, json)?;
+    Ok(ended(&view.ticket.status))
+}
+
+fn schema(path: &Path) -> Result<serde_json::Value> {
+    let shown = path.display().to_string();
+    let file = std::fs::File::open(path)
+        .map_err(|error| Error::Usage(format!("{shown} cannot be read: {error}")))?;
+    serde_json::from_str(&read_text(file, &shown)?)
+        .map_err(|error| Error::Usage(format!("{shown} is no JSON: {error}")))
+}
+
+fn show(tree: serde_json::Value, json: bool) -> Result<()> {
+    if json {
+        return print::json(&tree);
+    }
+    print::text(&text(&read(tree)?))
+}
+
+/// A ticket for people: itself in full, those below it as a tree.
+fn text(node: &TicketNode) -> String {
+    let ticket = &node.ticket;
+    let mut text = format!("{}\n", clean::line(&ticket.title, 1_000));
+    let mut field = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {name:<9} {}", clean::line(value, 500));
+        }
+    };
+    field("id", &ticket.id.to_string());
+    field("status", &ticket.status);
+    field("assignee", ticket.who());
+    if let Some(boss) = &ticket.delegated_by {
+        field("from", &boss.name);
+    }
+    if let Some(choice) = &ticket.choice {
+        field(
+            "because",
+            &format!("{} ({})", choice.reason, choice.confidence),
+        );
+    }
+    field("created", &ticket.created_at);
+    for branch in &ticket.branches {
+        field("branch", &format!("{} in {}", branch.branch, branch.repo));
+    }
+    for (name, body) in [
+        ("Description", &ticket.description),
+        ("Summary", &ticket.summary),
+    ] {
+        if !body.is_empty() {
+            let _ = writeln!(text, "\n{name}:\n{}", clean::block(body).trim());
+        }
+    }
+    if let Some(output) = &ticket.output {
+        let output = serde_json::to_string_pretty(output).unwrap_or_default();
+        let _ = writeln!(text, "\nOutput:\n{}", clean::block(&output));
+    }
+    if !node.children.is_empty() {
+        text.push_str("\nBelow it:\n");
+        for child in &node.children {
+            below(child, 1, &mut text);
+        }
+    }
+    text
+}
+
+fn below(node: &TicketNode, level: usize, text: &mut String) {
+    let ticket = &node.ticket;
+    let line = format!("{} {}: {}", ticket.status, ticket.who(), ticket.title);
+    let _ = writeln!(
+        text,
+        "{}{}  {}",
+        "  ".repeat(level),
+        clean::line(&line, 150),
+        ticket.id
+    );
+    for child in &node.children {
+        below(child, level + 1, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_ticket_is_shown_with_those_below_it() {
+        let ticket = |n: u8, title: &str, children: serde_json::Value| {
+            json!({
+                "ticket": {
+                    "id": format!("0195e0a2-7c1e-7cc3-9f51-6d1a2b3c4d0{n}"),
+                    "title": title, "status": "done",
+                    "assignee": {"id": "x", "name": "ada"},
+                    "choice": {"reason": "fits", "confidence": "high"},
+                    "delegated_by": null,
+                    "summary": "It is\n\u{1b}[1mdone\u{1b}[0m.",
+                    "output": {"n": 1},
+                    "created_at": "2026-11-02T10:00:00.123Z",
+                    "branches": [{"repo": "app", "branch": "adjutant/x", "commit": "1"}]
+                },
+                "children": children
+            })
+        };
+        let tree = ticket(
+            1,
+            "Top",
+            json!([ticket(2, "Low", json!([ticket(3, "Lowest", json!([]))]))]),
+        );
+        let node: TicketNode = read(tree).expect("a tree");
+        insta::assert_snapshot!(text(&node));
+        assert_eq!(row(&node.ticket)[3], "2026-11-02 10:00:00");
+    }
+}

@@ -1,0 +1,52 @@
+//! Ctrl-C, and the polite signal to end: the first one asks, the second one does not wait.
+
+use crate::exit::{Code, Error, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Listens for signals as long as the process lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupts {
+    came: watch::Receiver<bool>,
+}
+
+impl Interrupts {
+    /// Starts to listen. From here on the first signal does nothing by itself, and the second one ends
+    /// the process at once.
+    pub(crate) fn listen() -> Result<Interrupts> {
+        let failed = |error| Error::Failed(format!("signals cannot be received: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let (came, receiver) = watch::channel(false);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    Some(()) = interrupt.recv() => {}
+                    Some(()) = terminate.recv() => {}
+                    else => return,
+                }
+                if came.send_replace(true) {
+                    std::process::exit(Code::Interrupted as i32);
+                }
+            }
+        });
+        Ok(Interrupts { came: receiver })
+    }
+
+    /// Waits for the first signal; at once where it came already.
+    pub(crate) async fn first(&self) {
+        let mut came = self.came.clone();
+        if came.wait_for(|came| *came).await.is_err() {
+            // Nobody listens any more, so no signal will come.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The future's result, or an error where a signal comes first.
+    pub(crate) async fn or<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            result = future => result,
+            () = self.first() => Err(Error::Interrupted),
+        }
+    }
+}

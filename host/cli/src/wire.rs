@@ -1,0 +1,193 @@
+//! Putting a host together: the only place that knows what it is made of.
+//!
+//! Whoever starts a host here talks to it through its URL like any other client.
+
+use crate::exit::{Error, Result};
+use adjutant_component::{Engine, EngineOptions};
+use adjutant_connect::{GitOptions, GitWorktrees};
+use adjutant_dispatch::{Host, HostOptions, HostParts};
+use adjutant_model::Limits;
+use adjutant_server::{Server, ServerOptions};
+use adjutant_store::{Options, RedbEngine, RedbOptions, Store};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+mod builtin {
+    #![expect(unreachable_pub, reason = "the build script writes it for any place")]
+    include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+}
+
+/// What a host is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The folder that holds everything; made where there is none.
+    pub(crate) data: PathBuf,
+    /// The folder for compiled components, which several hosts may share.
+    pub(crate) cache: PathBuf,
+    /// Where to listen.
+    pub(crate) addr: SocketAddr,
+    /// How large things may become.
+    pub(crate) limits: Limits,
+    /// How the store uses the disk.
+    pub(crate) store: RedbOptions,
+}
+
+impl Settings {
+    /// A host that keeps everything below one folder.
+    pub(crate) fn below(data: &Path, addr: SocketAddr) -> Settings {
+        Settings {
+            data: data.to_owned(),
+            cache: data.join("compiled"),
+            addr,
+            limits: Limits::default(),
+            store: RedbOptions::default(),
+        }
+    }
+}
+
+/// A host that runs in this process, with its API.
+pub(crate) struct Running {
+    url: String,
+    host: Host,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<std::result::Result<(), adjutant_server::ServeError>>,
+}
+
+/// A host that runs in this process without its API.
+pub(crate) struct Bare {
+    pub(crate) host: Host,
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
+}
+
+/// Plugins for `adjutant bench` alone.
+const BENCH: &str = "bench-";
+
+/// Starts a host without its API. The benchmark's plugins are there only if they are wanted.
+pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
+    let data = settings.data;
+    let storage = RedbEngine::open(data.join("store"), settings.store)
+        .await
+        .map_err(|error| failed(&error))?;
+    let store = Store::open(Arc::new(storage), Options::default())
+        .await
+        .map_err(|error| failed(&error))?;
+    let (folder, cache) = (data.join("worktrees"), settings.cache);
+    let made = tokio::task::spawn_blocking(move || blocking(folder, cache)).await;
+    let (engine, worktrees) = made.map_err(|error| failed(&error))??;
+    let parts = HostParts {
+        store: store.clone(),
+        engine: engine.clone(),
+        worktrees: Arc::new(worktrees),
+        plugins: data.join("plugins"),
+    };
+    let builtins = builtin::BUILTIN
+        .iter()
+        .filter(|builtin| bench || !builtin.name.starts_with(BENCH))
+        .map(|builtin| adjutant_dispatch::Builtin {
+            name: builtin.name.to_owned(),
+            version: builtin.version.to_owned(),
+            wasm: Cow::Borrowed(builtin.wasm),
+        });
+    let options = HostOptions {
+        limits: settings.limits,
+        builtins: builtins.collect(),
+        ..HostOptions::default()
+    };
+    let host = Host::start(parts, options)
+        .await
+        .map_err(|error| failed(&error))?;
+    Ok(Bare {
+        host,
+        store,
+        engine,
+    })
+}
+
+/// A plugin that this program brings along.
+pub(crate) fn builtin(name: &str) -> Option<&'static [u8]> {
+    let known = builtin::BUILTIN.iter().find(|builtin| builtin.name == name);
+    known.map(|builtin| builtin.wasm)
+}
+
+/// Starts a host and its API.
+pub(crate) async fn start(settings: Settings) -> Result<Running> {
+    let addr = settings.addr;
+    let host = bare(settings, false).await?.host;
+    let options = ServerOptions {
+        addr,
+        ..ServerOptions::default()
+    };
+    let server = match Server::bind(host.clone(), options) {
+        Ok(server) => server,
+        Err(error) => {
+            host.shutdown().await;
+            return Err(match error {
+                adjutant_server::ServeError::NotLoopback(_) => Error::Usage(error.to_string()),
+                error => failed(&error),
+            });
+        }
+    };
+    let url = format!("http://{}", server.local_addr());
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(server.serve(async {
+        // Both mean that it is to end: being told, and having nobody left who could tell.
+        let _ = stopped.await;
+    }));
+    Ok(Running {
+        url,
+        host,
+        stop: Some(stop),
+        serving,
+    })
+}
+
+/// The parts that are made by blocking calls.
+fn blocking(worktrees: PathBuf, cache: PathBuf) -> Result<(Engine, GitWorktrees)> {
+    let worktrees = GitWorktrees::new(worktrees, "git", GitOptions::default())
+        .map_err(|error| failed(&error))?;
+    let options = EngineOptions {
+        cache_dir: Some(cache),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(&options).map_err(|error| failed(&error))?;
+    Ok((engine, worktrees))
+}
+
+impl Running {
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits until the API ends, which it does by itself only where something is broken.
+    pub(crate) async fn broken(&mut self) -> Error {
+        match (&mut self.serving).await {
+            Ok(Ok(())) => Error::Failed("the API ended by itself".to_owned()),
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Ends it: the API first, then the host. What runs goes on at the next start.
+    pub(crate) async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // An error says that the API has ended already.
+            let _ = stop.send(());
+        }
+        if !self.serving.is_finished()
+            && let Ok(Err(error)) = self.serving.await
+        {
+            tracing::warn!(%error, "the API did not end well");
+        }
+        self.host.shutdown().await;
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> Error {
+    Error::Failed(error.to_string())
+}
