@@ -169,7 +169,7 @@ pub(crate) struct ServeArgs {
     /// A team to save first, as by `adjutant apply`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) team: Option<PathBuf>,
-    /// The host's settings: TOML with a table `limits`.
+    /// The host's settings: TOML with tables `limits` and `runs` (`park_after_ms`).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use exit::{Code, Error, Result};
 use serde_json::json;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -108,5 +108,6 @@ fn log_to_stderr(is_server: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 }

@@ -54,7 +54,13 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -
             table.set_constraints([ColumnConstraint::LowerBoundary(Width::Fixed(38))]);
         }
     }
-    table.trim_fmt()
+    let text = table.trim_fmt();
+    // The first column begins where the line does.
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    lines.join("\n")
 }
 
 /// The terminal's width, where the standard output is one.

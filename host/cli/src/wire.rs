@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// How the store uses the disk.
     pub(crate) store: RedbOptions,
+    /// How long a run waits in memory; the host's own default where none is given.
+    pub(crate) park_after: Option<Duration>,
 }
 
 impl Settings {
@@ -45,6 +48,7 @@ impl Settings {
             addr,
             limits: Limits::default(),
             store: RedbOptions::default(),
+            park_after: None,
         }
     }
 }
@@ -93,11 +97,14 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
             version: builtin.version.to_owned(),
             wasm: Cow::Borrowed(builtin.wasm),
         });
-    let options = HostOptions {
+    let mut options = HostOptions {
         limits: settings.limits,
         builtins: builtins.collect(),
         ..HostOptions::default()
     };
+    if let Some(park_after) = settings.park_after {
+        options.runner.park_after = park_after;
+    }
     let host = Host::start(parts, options)
         .await
         .map_err(|error| failed(&error))?;

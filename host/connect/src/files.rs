@@ -30,7 +30,7 @@ pub struct FileLimits {
 impl Default for FileLimits {
     fn default() -> Self {
         Self {
-            max_file: 8 * 1024 * 1024,
+            max_file: 4 * 1024 * 1024,
             max_entries: 10_000,
         }
     }

@@ -79,6 +79,7 @@ impl Dispatcher {
     pub(crate) fn parked(&mut self, workspace: WorkspaceId, run: RunId) {
         let world = self.worlds.get_mut(&workspace);
         let parked = world.and_then(|world| world.running.remove(&run));
+        tracing::debug!(%run, "the run has left memory while it waits");
         if parked.is_some_and(|running| running.answer.is_some()) {
             self.launch(workspace, run);
         }

@@ -4,15 +4,15 @@
 use crate::batch::batch;
 use crate::host::{HostError, HostParts};
 use crate::ledger::LoopLedger;
-use crate::load;
+
 use crate::plugins::PluginShelf;
 use crate::world::World;
 use adjutant_model::{
-    Changes, Command, Context, Effect, GuestCall, Limits, Outcome, Pending, Refusal, RunId, State,
+    Changes, Command, Context, Effect, GuestCall, Limits, Outcome, Pending, Refusal, RunId,
     TeamSpec, TicketId, Timestamp, Tx, Workspace, WorkspaceId,
 };
 use adjutant_run::{Called, Clock, Gone, Runner};
-use adjutant_store::{Batch, CommitError, Store, Submitted, records};
+use adjutant_store::{CommitError, Store, Submitted};
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 /// Batches that may be on their way; while there are as many, no message is taken.
 const MOST_IN_FLIGHT: usize = 1_024;
 /// How long to wait before a workspace that could not be read is read again.
-const RELOAD_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RELOAD_AFTER: Duration = Duration::from_secs(1);
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -85,8 +85,8 @@ pub(crate) struct Dispatcher {
     /// Worktrees that are being ended.
     pub(crate) cleaning: JoinSet<()>,
     in_flight: FuturesOrdered<Flying>,
-    reload_at: Option<Instant>,
-    stopping: Option<oneshot::Sender<()>>,
+    pub(crate) reload_at: Option<Instant>,
+    pub(crate) stopping: Option<oneshot::Sender<()>>,
 }
 
 /// A batch on its way, and what is to be done when it has arrived.
@@ -119,7 +119,7 @@ impl Future for Flying {
 }
 
 /// Who is told that a batch has arrived.
-enum Ack {
+pub(crate) enum Ack {
     Nobody,
     Command(Answer<Outcome>, Outcome),
     Apply(Answer<(Workspace, Outcome)>, Box<Workspace>, Outcome),
@@ -156,48 +156,6 @@ impl Dispatcher {
 
     pub(crate) fn store(&self) -> &Store {
         &self.parts.store
-    }
-
-    /// Reads all workspaces, and lets go on what should be going on.
-    pub(crate) async fn recover(&mut self) -> Result<(), load::LoadError> {
-        let index = load::scan_all(self.store(), records::HOST, records::prefix::WORKSPACE).await?;
-        for item in index {
-            let Some(id) = records::id_of(&item.key).map(WorkspaceId) else {
-                continue;
-            };
-            // Without its record, the workspace was never acknowledged: the host died in between.
-            let partition = records::partition(id);
-            let key = records::workspace_key(id);
-            let found = load::get::<Workspace>(self.store(), partition, "workspace", &key).await?;
-            let Some((version, workspace)) = found else {
-                continue;
-            };
-            let world = load::world(self.store(), workspace, version).await?;
-            self.worlds.insert(id, world);
-        }
-        let ids: Vec<WorkspaceId> = self.worlds.keys().copied().collect();
-        for id in &ids {
-            self.resume_world(*id);
-        }
-        self.sweep_worktrees();
-        Ok(())
-    }
-
-    /// Starts the runs of a workspace that was just read, and whatever is due.
-    fn resume_world(&mut self, id: WorkspaceId) {
-        let Some(world) = self.worlds.get(&id) else {
-            return;
-        };
-        let runs: Vec<RunId> = world
-            .state
-            .live_runs()
-            .filter(|run| run.status != adjutant_model::RunStatus::Waiting)
-            .map(|run| run.id)
-            .collect();
-        for run in runs {
-            self.launch(id, run);
-        }
-        self.internal(id, Command::Recover);
     }
 
     /// Runs until it is told to stop.
@@ -274,84 +232,10 @@ impl Dispatcher {
     }
 
     /// A command that the loop itself makes.
-    fn internal(&mut self, workspace: WorkspaceId, command: Command) {
+    pub(crate) fn internal(&mut self, workspace: WorkspaceId, command: Command) {
         if let Ok((outcome, changes)) = self.decide(workspace, command) {
             drop(outcome);
             self.send(workspace, changes, Ack::Nobody);
-        }
-    }
-
-    async fn command(
-        &mut self,
-        workspace: WorkspaceId,
-        command: Command,
-        reply: Option<Answer<Outcome>>,
-    ) {
-        let mut loaded = Vec::new();
-        let result = match self.load_for(workspace, &command, &mut loaded).await {
-            Ok(()) => {
-                let ended = match &command {
-                    Command::EndRun { run, .. } => Some(*run),
-                    _ => None,
-                };
-                let decided = self.decide(workspace, command);
-                if let (Some(run), Ok(_), Some(world)) =
-                    (ended, &decided, self.worlds.get_mut(&workspace))
-                {
-                    world.running.remove(&run);
-                }
-                decided
-            }
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok((outcome, changes)) => {
-                let ack = reply.map_or(Ack::Nobody, |reply| Ack::Command(reply, outcome));
-                self.send(workspace, changes, ack);
-            }
-            Err(error) => {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(error));
-                }
-            }
-        }
-        if let Some(world) = self.worlds.get_mut(&workspace) {
-            for root in loaded {
-                world.forget(root);
-            }
-        }
-    }
-
-    /// Reads what a command names and is not in memory.
-    async fn load_for(
-        &mut self,
-        workspace: WorkspaceId,
-        command: &Command,
-        loaded: &mut Vec<TicketId>,
-    ) -> Result<(), HostError> {
-        let named = match command {
-            Command::AssignTicket { ticket, .. }
-            | Command::SetStatus { ticket, .. }
-            | Command::CancelTicket { ticket, .. }
-            | Command::PostMessage { ticket, .. }
-            | Command::AddCollaborator { ticket, .. }
-            | Command::Branches { ticket, .. } => *ticket,
-            Command::CreateTicket(new) => match new.parent {
-                Some(parent) => parent,
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
-        };
-        let store = self.parts.store.clone();
-        let Some(world) = self.worlds.get_mut(&workspace) else {
-            return Ok(());
-        };
-        match load::tree_of(&store, world, named).await {
-            Ok(root) => {
-                loaded.extend(root);
-                Ok(())
-            }
-            Err(error) => Err(HostError::Unavailable(error.to_string())),
         }
     }
 
@@ -388,7 +272,7 @@ impl Dispatcher {
     }
 
     /// Sends what has changed to the store. Who waits is told when it has arrived.
-    fn send(&mut self, workspace: WorkspaceId, changes: Changes, ack: Ack) {
+    pub(crate) fn send(&mut self, workspace: WorkspaceId, changes: Changes, ack: Ack) {
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return;
         };
@@ -434,9 +318,9 @@ impl Dispatcher {
             .err()
             .map(|error| format!("what was to be stored could not be: {error}"));
         if let Some(world) = self.worlds.get_mut(&workspace) {
-            world.arrived(&trees);
+            world.in_flight -= 1;
             if let Some(why) = &failed {
-                distrust(world, why);
+                crate::recovery::distrust(world, why);
             }
             if world.broken.is_some() && world.in_flight == 0 {
                 self.reload_at.get_or_insert(Instant::now() + RELOAD_AFTER);
@@ -471,131 +355,10 @@ impl Dispatcher {
                 self.effect(workspace, effect);
             }
         }
-    }
-
-    async fn guest(
-        &mut self,
-        workspace: WorkspaceId,
-        run: RunId,
-        pending: Vec<Pending>,
-        call: Option<GuestCall>,
-        durable: bool,
-        reply: oneshot::Sender<Result<Called, Gone>>,
-    ) {
-        if reply.is_closed() {
-            // Its instance is gone; the one that takes its place asks for itself.
-            return;
+        // After the effects, which look up runs and tickets of a tree that may be over.
+        if let Some(world) = self.worlds.get_mut(&workspace) {
+            world.let_go(&trees);
         }
-        if call
-            .as_ref()
-            .is_some_and(|call| call.call.name().starts_with("memory."))
-            && let Err(why) = self.load_memory(workspace, run).await
-        {
-            let _ = reply.send(Err(Gone(why)));
-            return;
-        }
-        let (outcome, changes) = match self.decide(workspace, Command::Guest { run, pending, call })
-        {
-            Ok(decided) => decided,
-            Err(error) => {
-                let _ = reply.send(Err(Gone(error.to_string())));
-                return;
-            }
-        };
-        let called = match outcome {
-            Outcome::Reply(at, reply) => Called::Reply(at, reply),
-            Outcome::Waiting => Called::Waiting(self.listen(workspace, run)),
-            _ => Called::Journaled,
-        };
-        if durable {
-            self.send(workspace, changes, Ack::Guest(reply, called));
-        } else {
-            self.send(workspace, changes, Ack::Nobody);
-            let _ = reply.send(Ok(called));
-        }
-    }
-
-    async fn load_memory(&mut self, workspace: WorkspaceId, run: RunId) -> Result<(), String> {
-        let store = self.parts.store.clone();
-        let Some(world) = self.worlds.get_mut(&workspace) else {
-            return Ok(());
-        };
-        let Some(agent) = world.state.run(run).map(|run| run.agent) else {
-            return Ok(());
-        };
-        load::memory(&store, world, agent)
-            .await
-            .map_err(|error| error.to_string())
-    }
-
-    /// Saves a workspace and its agents; makes the workspace if need be.
-    async fn apply(&mut self, team: TeamSpec, reply: Answer<(Workspace, Outcome)>) {
-        if self.stopping.is_some() {
-            let _ = reply.send(Err(stopping()));
-            return;
-        }
-        let name = team.workspace.name().to_owned();
-        let known = self
-            .worlds
-            .iter()
-            .find(|(_, world)| world.state.workspace.name == name)
-            .map(|(id, _)| *id);
-        let id = match known {
-            Some(id) => id,
-            None => match self.new_world(&name).await {
-                Ok(id) => id,
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                    return;
-                }
-            },
-        };
-        match self.decide(id, Command::SaveTeam(team)) {
-            Ok((outcome, mut changes)) => {
-                changes.workspace |= known.is_none();
-                let workspace = Box::new(self.worlds[&id].state.workspace.clone());
-                self.send(id, changes, Ack::Apply(reply, workspace, outcome));
-            }
-            Err(error) => {
-                if known.is_none() {
-                    self.worlds.remove(&id);
-                }
-                let _ = reply.send(Err(error));
-            }
-        }
-    }
-
-    /// A workspace that does not exist before its first batch is on disk; until then only its entry in
-    /// the index does, which means nothing by itself.
-    async fn new_world(&mut self, name: &str) -> Result<WorkspaceId, HostError> {
-        if !adjutant_model::is_name(name) {
-            return Err(HostError::Refused(Refusal::invalid(
-                "/workspace/name",
-                "a name is 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or a digit",
-            )));
-        }
-        let id = WorkspaceId(self.clock.id());
-        let mut index = Batch::new(records::HOST, *self.clock.id().as_bytes(), self.host_epoch);
-        index
-            .put
-            .push((records::workspace_key(id), Some(name.as_bytes().to_vec())));
-        let unavailable = |error: String| HostError::Unavailable(error);
-        self.store()
-            .commit(index)
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
-        let workspace = Workspace {
-            id,
-            name: name.to_owned(),
-            repos: Vec::new(),
-            created_at: self.clock.now(),
-        };
-        let partition = records::partition(id);
-        let epoch = self.store().acquire(partition).await;
-        let epoch = epoch.map_err(|error| unavailable(error.to_string()))?;
-        self.worlds
-            .insert(id, World::new(State::new(workspace), partition, epoch));
-        Ok(id)
     }
 
     /// How long until something is due.
@@ -633,38 +396,6 @@ impl Dispatcher {
         }
     }
 
-    /// Reads workspaces again that could not be trusted, once nothing of theirs is on its way.
-    async fn reload(&mut self) {
-        let broken: Vec<WorkspaceId> = self
-            .worlds
-            .iter()
-            .filter(|(_, world)| world.broken.is_some() && world.in_flight == 0)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in broken {
-            let old = &self.worlds[&id].state.workspace;
-            let (partition, key) = (records::partition(id), records::workspace_key(id));
-            let fallback = old.clone();
-            let loaded = async {
-                let found =
-                    load::get::<Workspace>(self.store(), partition, "workspace", &key).await?;
-                let (version, workspace) = found.unwrap_or((0, fallback));
-                load::world(self.store(), workspace, version).await
-            };
-            match loaded.await {
-                Ok(world) => {
-                    self.worlds.insert(id, world);
-                    tracing::warn!(workspace = %id, "read the workspace again after a failed write");
-                    self.resume_world(id);
-                }
-                Err(error) => {
-                    tracing::error!(workspace = %id, %error, "the workspace cannot be read");
-                    self.reload_at = Some(Instant::now() + RELOAD_AFTER);
-                }
-            }
-        }
-    }
-
     pub(crate) fn ledger(&self, workspace: WorkspaceId) -> Arc<LoopLedger> {
         Arc::new(LoopLedger {
             messages: self.messages.clone(),
@@ -674,20 +405,7 @@ impl Dispatcher {
     }
 }
 
-/// The state is ahead of the store and cannot be trusted: nothing more is decided on it, and its runs
-/// are dropped. They start over from their journals.
-fn distrust(world: &mut World, why: &str) {
-    if world.broken.is_none() {
-        tracing::error!(workspace = %world.state.workspace.name, why, "a write has failed");
-        world.broken = Some(why.to_owned());
-    }
-    for (_, running) in world.running.drain() {
-        running.cancel.cancel();
-        running.task.abort();
-    }
-}
-
-fn stopping() -> HostError {
+pub(crate) fn stopping() -> HostError {
     HostError::Unavailable("the host is stopping".to_owned())
 }
 

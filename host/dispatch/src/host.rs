@@ -399,9 +399,8 @@ fn stopped() -> HostError {
 
 /// An outcome of another kind than its command's.
 fn strange(outcome: &Outcome) -> HostError {
-    HostError::Unavailable(format!(
-        "the dispatcher gave an unexpected answer: {outcome:?}"
-    ))
+    tracing::error!(?outcome, "the dispatcher gave an answer of another kind than its command's");
+    HostError::Unavailable("the host has a fault: see its log".to_owned())
 }
 
 fn cannot_start(error: impl std::fmt::Display) -> StartError {

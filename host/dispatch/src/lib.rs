@@ -13,6 +13,7 @@
 
 mod batch;
 mod clock;
+mod commands;
 mod effects;
 mod event_loop;
 mod host;
@@ -21,6 +22,7 @@ mod ledger;
 mod load;
 mod plugins;
 mod reads;
+mod recovery;
 mod views;
 mod world;
 

@@ -63,9 +63,8 @@ impl World {
         }
     }
 
-    /// Takes note that a batch has arrived, and forgets trees that are over with it.
-    pub(crate) fn arrived(&mut self, trees: &[TicketId]) {
-        self.in_flight -= 1;
+    /// Lets go of trees that a batch which has arrived touched; forgets those that are over.
+    pub(crate) fn let_go(&mut self, trees: &[TicketId]) {
         for root in trees {
             let Some(count) = self.in_flight_trees.get_mut(root) else {
                 continue;

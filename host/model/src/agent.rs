@@ -15,23 +15,23 @@ pub struct Agent {
     /// Its name, unique in the workspace.
     pub name: String,
     /// A free label such as `builder`; empty if none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub class: String,
     /// A sentence for people and models.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// What it is good at, in words.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skills: Vec<String>,
     /// The strategy that it runs.
     pub plugin: PluginRef,
     /// Who chooses when this agent delegates without naming an assignee.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<PluginRef>,
     /// The strategy's configuration, a JSON object.
     pub config: Value,
     /// Its boss.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boss: Option<AgentId>,
     /// How much it may use.
     #[serde(default)]
@@ -49,7 +49,7 @@ pub struct PluginRef {
     /// The plugin's name.
     pub name: String,
     /// An exact version; the one registered last where none is given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 

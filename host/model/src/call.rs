@@ -196,12 +196,28 @@ pub enum Answer {
     Ticket(TicketId),
     View(Box<TicketView>),
     Views(Vec<TicketView>),
-    Bytes(Option<Vec<u8>>),
+    Bytes(#[serde(with = "serde_bytes")] Option<Vec<u8>>),
     Keys(Vec<String>),
     Files(Vec<FileEntry>),
     Text(String),
     Commit(Option<String>),
     Exit(ExitReply),
+}
+
+impl Answer {
+    /// About how many bytes it holds, where that may be many.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Answer::Bytes(bytes) => bytes.as_ref().map_or(0, Vec::len),
+            Answer::Text(text) => text.len(),
+            Answer::Exit(exit) => exit.stdout.len() + exit.stderr.len(),
+            Answer::Page { messages, .. } => {
+                messages.iter().map(|message| message.text.len()).sum()
+            }
+            Answer::Files(files) => files.iter().map(|file| file.name.len() + 16).sum(),
+            _ => 0,
+        }
+    }
 }
 
 /// Why a call failed, as the guest gets it.

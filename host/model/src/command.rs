@@ -143,6 +143,8 @@ pub struct GuestCall {
     pub payload: Option<Vec<u8>>,
     /// For `delegate`: whom the selector chose for each assignment without an assignee, or why nobody.
     pub choices: Vec<Option<Result<(AgentId, Choice), String>>>,
+    /// For `submit-output`: what is wrong with the output.
+    pub violations: Vec<Violation>,
 }
 
 /// How a run ended.

@@ -12,12 +12,18 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Bytes of a message.
     pub message_bytes: usize,
-    /// Bytes of an output or a schema, as JSON.
+    /// Bytes of an output, as JSON.
     pub output_bytes: usize,
+    /// Bytes of a schema, as JSON.
+    pub schema_bytes: usize,
+    /// Bytes of what one call answers with, where it is made of many parts: reports, tickets, messages.
+    pub answer_bytes: usize,
     /// Messages that one run may post.
     pub messages_per_run: u32,
     /// Children of one ticket.
     pub children: usize,
+    /// Tickets of one tree.
+    pub tree_tickets: usize,
     /// Steps down from a root ticket.
     pub depth: u32,
     /// Tickets of one workspace that are not over.
@@ -46,11 +52,14 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             title_bytes: 1_000,
-            text_bytes: 256 << 10,
+            text_bytes: 64 << 10,
             message_bytes: 64 << 10,
-            output_bytes: 1 << 20,
+            output_bytes: 256 << 10,
+            schema_bytes: 64 << 10,
+            answer_bytes: 4 << 20,
             messages_per_run: 10_000,
             children: 1_000,
+            tree_tickets: 5_000,
             depth: 3,
             live_tickets: 100_000,
             agents: 10_000,

@@ -15,10 +15,10 @@ pub struct Message {
     /// The text, Markdown.
     pub text: String,
     /// Ids of the agents and names of the people that it mentions.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
     /// The message that it answers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<MessageId>,
     /// When it was said.
     pub at: Timestamp,

@@ -22,7 +22,7 @@ pub struct Run {
     /// Where it stands.
     pub status: RunStatus,
     /// What it waits for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
     /// Host calls journaled so far.
     #[serde(default)]
@@ -40,12 +40,12 @@ pub struct Run {
     #[serde(default)]
     pub log_len: u64,
     /// Why it failed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// When it was queued.
     pub queued_at: Timestamp,
     /// When it was over.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
 }
 
@@ -126,7 +126,8 @@ pub enum WaitKind {
         tickets: Vec<TicketId>,
         /// When it is enough.
         join: Join,
-        /// Those that are over, in the order they ended.
+        /// Those that are over, in the order they ended. Not stored: the tickets tell.
+        #[serde(skip)]
         over: Vec<TicketId>,
     },
     /// An answer in the ticket's channel.

@@ -2,12 +2,15 @@
 //!
 //! Nothing is ever fetched: a reference to another document makes a schema invalid.
 
-use crate::{Refusal, Violation};
+use crate::{Refusal, Violation, text::cut};
 use jsonschema::Validator;
 use serde_json::Value;
 
 /// Violations that are kept of one output; a hostile one could have millions.
 const MOST_VIOLATIONS: usize = 50;
+
+/// Bytes of a violation's path, and of its message, that are kept.
+const VIOLATION_BYTES: usize = 500;
 
 /// A schema that can be checked against.
 #[derive(Debug)]
@@ -36,7 +39,13 @@ impl Schema {
         self.0
             .iter_errors(output)
             .take(MOST_VIOLATIONS)
-            .map(|error| Violation::new(error.instance_path().to_string(), error.to_string()))
+            .map(|error| {
+                // The message quotes the value, which may be the whole output.
+                Violation::new(
+                    cut(&error.instance_path().to_string(), VIOLATION_BYTES),
+                    cut(&error.to_string(), VIOLATION_BYTES),
+                )
+            })
             .collect()
     }
 }

@@ -7,12 +7,12 @@
 
 use crate::{
     Activity, Agent, AgentId, ChannelId, Limits, Member, Run, RunId, RunStatus, Status, Ticket,
-    TicketId, Timestamp, Tracking, WaitKind, Workspace,
+    TicketId, Timestamp, Tracking, Wait, WaitKind, Workspace,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// One workspace.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// Its settings.
     pub workspace: Workspace,
@@ -28,11 +28,13 @@ pub struct State {
     pub(crate) desks: HashMap<AgentId, Desk>,
     /// Tickets that are not over, by root.
     pub(crate) live: HashMap<TicketId, u32>,
+    /// Tickets that are here, by root.
+    pub(crate) trees: HashMap<TicketId, usize>,
     pub(crate) timers: BTreeSet<(Timestamp, Timer)>,
 }
 
 /// An agent's tickets that are not over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Desk {
     pub(crate) queue: VecDeque<TicketId>,
     pub(crate) active: Vec<TicketId>,
@@ -59,6 +61,7 @@ impl State {
             names: HashMap::new(),
             desks: HashMap::new(),
             live: HashMap::new(),
+            trees: HashMap::new(),
             timers: BTreeSet::new(),
         }
     }
@@ -79,7 +82,22 @@ impl State {
         channels: impl IntoIterator<Item = (ChannelId, u64)>,
     ) {
         self.channels.extend(channels);
-        for run in runs {
+        let ended: HashMap<TicketId, Option<Timestamp>> = tickets
+            .iter()
+            .filter(|ticket| ticket.status.is_over())
+            .map(|ticket| (ticket.id, ticket.ended_at))
+            .collect();
+        for mut run in runs {
+            if let Some(Wait {
+                kind: WaitKind::Reports { tickets, over, .. },
+                ..
+            }) = &mut run.wait
+            {
+                let waited = tickets.iter().filter(|id| ended.contains_key(id));
+                over.clear();
+                over.extend(waited);
+                over.sort_by_key(|id| (ended[id], *id));
+            }
             if let Some(until) = run.wait.as_ref().and_then(|wait| wait.until) {
                 self.timers.insert((until, Timer::Run(run.id)));
             }
@@ -104,6 +122,7 @@ impl State {
                     }
                 }
             }
+            *self.trees.entry(ticket.root).or_default() += 1;
             self.tickets.insert(ticket.id, ticket);
         }
     }
@@ -238,6 +257,7 @@ impl State {
         if self.live.contains_key(&root) {
             return;
         }
+        self.trees.remove(&root);
         let mut rest = vec![root];
         while let Some(id) = rest.pop() {
             if let Some(ticket) = self.tickets.remove(&id) {

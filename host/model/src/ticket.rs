@@ -18,18 +18,18 @@ pub struct Ticket {
     /// What is to be done, in a line.
     pub title: String,
     /// What is to be done, in full.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// What the boss added for the subordinate.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
     /// Where it stands.
     pub status: Status,
     /// Who is to do it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<AgentId>,
     /// The ticket above.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TicketId>,
     /// The topmost ticket of its tree, itself where it has no parent.
     pub root: TicketId,
@@ -37,28 +37,28 @@ pub struct Ticket {
     #[serde(default)]
     pub depth: u32,
     /// The tickets below, in the order of their making.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<TicketId>,
     /// The agent that delegated it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegated_by: Option<AgentId>,
     /// Why its assignee was chosen.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
     /// JSON Schema (draft 2020-12) for the output.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_output_schema: Option<Value>,
     /// What happens when the output does not fulfil the schema.
     #[serde(default)]
     pub validation: Validation,
     /// The output.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
     /// The last report's summary, or why it failed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// What is wrong with the output.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<Violation>,
     /// Outputs refused so far.
     #[serde(default)]
@@ -67,32 +67,32 @@ pub struct Ticket {
     #[serde(default)]
     pub attempts: u32,
     /// The live run, or the last one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// All its runs, the oldest first.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunId>,
     /// Its conversation.
     pub channel: ChannelId,
     /// How people talk in it; `chat` unless told otherwise.
     pub conversation_mode: String,
     /// Agents that may read and write the channel besides the assignee.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collaborators: Vec<AgentId>,
     /// Tickets that it has to do with.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
     /// When it fails if it is not over.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// What makes a delegation the same as an earlier one of the same parent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// What its boss means to do.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<WorkPlan>,
     /// Branches with its work, in the linked repositories.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<Branch>,
     /// Who made it.
     pub created_by: Author,
@@ -101,10 +101,10 @@ pub struct Ticket {
     /// When it last changed.
     pub updated_at: Timestamp,
     /// When its first run was queued.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When it was over.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
 }
 

@@ -4,7 +4,7 @@ use crate::convert;
 use crate::ending::{Finished, RunStop, why};
 use crate::ports::{Clock, Ledger};
 use crate::selecting::Chooser;
-use crate::session::{Begin, Session, Shared};
+use crate::session::{Begin, Session, Shared, check_output};
 use adjutant_component::bindings::{Failure, Report, Task};
 use adjutant_component::{
     Component, Context, Engine, GuestClock, GuestLimits, LoadError, Prepared, PreparedSelector,
@@ -12,14 +12,18 @@ use adjutant_component::{
 };
 use adjutant_connect::ports::Worktree;
 use adjutant_model::{
-    Agent, Ending, Journal, Limits, Run, Ticket, TicketView, Violation, WorkResult, schema, text,
+    Agent, Ending, Journal, Limits, Run, Ticket, TicketView, Violation, WorkResult, text,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+/// Bytes that one host call may bring from a guest. Well below what the store takes in one batch, for
+/// a call is journaled whole.
+const HOSTCALL_BYTES: usize = 8 << 20;
 
 /// Executes runs. Cheap to share; one for each host.
 pub struct Runner {
@@ -146,7 +150,10 @@ impl Runner {
     ) -> Finished {
         tokio::pin!(work);
         let mut waiting = shared.waiting.subscribe();
-        let mut flush = interval(self.options.flush_every);
+        let mut flush = interval_at(
+            Instant::now() + self.options.flush_every,
+            self.options.flush_every,
+        );
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut busy = Duration::ZERO;
         let limit = Duration::from_millis(run_time);
@@ -161,7 +168,7 @@ impl Runner {
                 };
             tokio::select! {
                 biased;
-                ended = &mut work => return ended_with(ended, shared),
+                ended = &mut work => return ended_with(ended, shared).await,
                 _ = waiting.changed() => {
                     if !is_waiting {
                         busy = (busy + since.elapsed()).min(limit);
@@ -176,6 +183,10 @@ impl Runner {
                     return broke(shared.take_pending(), stop.to_string());
                 }
                 _ = flush.tick() => {
+                    // Others wait for the place that this one only waits in.
+                    if is_waiting && self.engine.permits().available_permits() == 0 {
+                        return Finished::Parked;
+                    }
                     for (stream, text) in shared.output.take() {
                         ledger.output(run, stream, text).await;
                     }
@@ -215,6 +226,7 @@ impl Runner {
         let limits = GuestLimits {
             guest_time: Duration::from_millis(job.agent.limits.guest_time_ms),
             memory: usize::try_from(job.agent.limits.memory_bytes).unwrap_or(usize::MAX),
+            hostcall: HOSTCALL_BYTES,
             ..GuestLimits::default()
         };
         let seed = Sha256::digest(job.run.id.0.as_bytes());
@@ -251,7 +263,7 @@ fn task(job: &Job) -> Task {
     }
 }
 
-fn ended_with(
+async fn ended_with(
     ended: Result<(Result<Report, Failure>, Session), Stop>,
     shared: &Shared,
 ) -> Finished {
@@ -261,7 +273,7 @@ fn ended_with(
             Err(stop) => broke(pending, stop.to_string()),
             Ok(()) => Finished::Ended {
                 pending,
-                ending: worked(answer, &session),
+                ending: worked(answer, &session).await,
             },
         },
         Err(Stop::HostStopped(error)) => match error.downcast::<RunStop>() {
@@ -281,7 +293,7 @@ fn broke(pending: Vec<adjutant_model::Pending>, why: String) -> Finished {
 }
 
 /// The strategy's answer, with its output checked.
-fn worked(answer: Result<Report, Failure>, session: &Session) -> Ending {
+async fn worked(answer: Result<Report, Failure>, session: &Session) -> Ending {
     let (completed, summary, output_json) = match answer {
         Ok(report) => (true, report.summary, report.output_json),
         Err(failure) => (false, failure.summary, failure.output_json),
@@ -297,12 +309,10 @@ fn worked(answer: Result<Report, Failure>, session: &Session) -> Ending {
         ),
         None => (session.accepted.clone(), None),
     };
-    let violations = violations.unwrap_or_else(|| {
-        schema::check_output(
-            session.ticket.expected_output_schema.as_ref(),
-            output.as_ref(),
-        )
-    });
+    let violations = match violations {
+        Some(violations) => violations,
+        None => check_output(&session.ticket, output.as_ref()).await,
+    };
     let result = WorkResult {
         completed,
         summary,

@@ -8,7 +8,7 @@ use adjutant_component::{GuestClock, HostError, HostResult, HostStop};
 use adjutant_connect::ports::{OutsideError, Worktree};
 use adjutant_model::{
     Agent, Answer, Author, Call, CallError, Choice, GuestCall, Journal, Limits, Message, MessageId,
-    MessageKind, Pending, Reply, RunId, Ticket, Timestamp, Violation,
+    MessageKind, Pending, Reply, RunId, Ticket, Timestamp, Violation, schema,
 };
 use serde_json::Value;
 use std::future::Future;
@@ -17,8 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Calls that are gathered before they are journaled without being asked.
+/// Calls that are gathered before they are journaled without being asked, and bytes of their answers.
 const GATHERED: usize = 64;
+const GATHERED_BYTES: usize = 1 << 20;
 
 /// What a guest's host calls work on: the `H` of the component's store.
 pub(crate) struct Session {
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     /// The next call's place.
     next: u32,
     messages: u32,
+    /// Bytes of answers since the last time that calls were handed in for being many.
+    gathered_bytes: usize,
     clock: Arc<dyn Clock>,
     guest_clock: Arc<GuestClock>,
     /// The last output that was accepted early.
@@ -104,6 +107,7 @@ impl Session {
             journal: begin.journal,
             next: 0,
             messages: 0,
+            gathered_bytes: 0,
             clock: begin.clock,
             guest_clock: begin.guest_clock,
             accepted: None,
@@ -183,11 +187,16 @@ impl Session {
             return Ok(reply);
         }
         let pending = self.shared.take_pending();
+        let violations = match &call {
+            Call::SubmitOutput { output } => check_output(&self.ticket, Some(output)).await,
+            _ => Vec::new(),
+        };
         let guest_call = GuestCall {
             index: self.next,
             call: call.clone(),
             payload,
             choices,
+            violations,
         };
         let called = self
             .ledger
@@ -303,6 +312,7 @@ impl Session {
     ) -> HostResult<()> {
         let index = self.next;
         self.answered(&call, at, &reply);
+        self.gathered_bytes += reply.as_ref().map_or(0, adjutant_model::Answer::bytes);
         let gathered = {
             let mut pending = self
                 .shared
@@ -318,7 +328,8 @@ impl Session {
             });
             pending.len()
         };
-        if gathered >= GATHERED {
+        if gathered >= GATHERED || self.gathered_bytes >= GATHERED_BYTES {
+            self.gathered_bytes = 0;
             self.flush(false).await
         } else {
             Ok(())
@@ -348,6 +359,24 @@ impl Session {
             }),
         }
     }
+}
+
+/// What is wrong with an output. Away from the threads that drive runs: a schema may be slow to check.
+pub(crate) async fn check_output(ticket: &Arc<Ticket>, output: Option<&Value>) -> Vec<Violation> {
+    if ticket.expected_output_schema.is_none() {
+        return Vec::new();
+    }
+    let (ticket, output) = (ticket.clone(), output.cloned());
+    let check =
+        move || schema::check_output(ticket.expected_output_schema.as_ref(), output.as_ref());
+    tokio::task::spawn_blocking(check)
+        .await
+        .unwrap_or_else(|error| {
+            vec![Violation::new(
+                "",
+                format!("the output could not be checked: {error}"),
+            )]
+        })
 }
 
 /// An error that ends the run.

@@ -11,7 +11,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 use serde_path_to_error::Segment as At;
 use std::str::FromStr;
 
@@ -178,10 +177,8 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     };
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = pointer(error.path());
-        if error.inner().classify() != Category::Data {
-            return malformed(error.inner());
-        }
-        // A wrong value is met before broken syntax that comes after it.
+        // Not by the error's own category: a wrong value may be met before broken syntax that comes
+        // after it, and some wrong values are called bad syntax.
         match serde_json::from_slice::<IgnoredAny>(body) {
             Ok(_) => Problem::invalid(path, error.inner().to_string()),
             Err(broken) => malformed(&broken),
@@ -228,6 +225,8 @@ mod tests {
         title: String,
         #[serde(default)]
         list: Vec<u8>,
+        #[serde(default)]
+        word: Option<dto::Status>,
     }
 
     #[test]
@@ -240,6 +239,7 @@ mod tests {
             (r#"{"title": "a"} x"#, Kind::Malformed, None),
             ("\"\u{1}", Kind::Malformed, None),
             ("[1", Kind::Malformed, None),
+            (r#"{"word": 3}"#, Kind::Invalid, Some("/word")),
             (r#"{"lost": 1, "#, Kind::Malformed, None),
             ("{}", Kind::Invalid, Some("")),
             (r#"{"title": 3}"#, Kind::Invalid, Some("/title")),

@@ -53,6 +53,34 @@ impl Log for HostLog {
     }
 }
 
+/// The newest sequence number of a log, 0 where it is empty.
+///
+/// A log is dense from 1, so it is found by doubling and halving, in a few reads of one event.
+pub(crate) async fn newest(log: &impl Log) -> Result<u64> {
+    let (mut there, mut beyond) = (0, 1);
+    while holds(log, beyond).await? {
+        there = beyond;
+        beyond *= 2;
+    }
+    while beyond - there > 1 {
+        let middle = there + (beyond - there) / 2;
+        if holds(log, middle).await? {
+            there = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    Ok(there)
+}
+
+/// Whether a log has an event of this sequence number; it always has 0, its beginning.
+pub(crate) async fn holds(log: &impl Log, seq: u64) -> Result<bool> {
+    match seq.checked_sub(1) {
+        None => Ok(true),
+        Some(before) => Ok(!log.after(before, 1).await?.is_empty()),
+    }
+}
+
 /// Which events a client wants: all, or those of a ticket and all below it.
 pub(crate) struct Scope(Option<HashSet<TicketId>>);
 
@@ -103,8 +131,8 @@ impl Scope {
 pub(crate) struct Feed<L> {
     /// The log.
     pub(crate) log: L,
-    /// The newest durable sequence number.
-    pub(crate) newest: watch::Receiver<u64>,
+    /// Changes whenever the log grows.
+    pub(crate) grows: watch::Receiver<u64>,
     /// What the client wants.
     pub(crate) scope: Scope,
     /// The last sequence number that was read.
@@ -141,27 +169,26 @@ impl<L: Log> Feed<L> {
             if self.closing.is_cancelled() {
                 return None;
             }
-            let newest = *self.newest.borrow_and_update();
-            if newest > self.seq {
-                let page = tokio::select! {
-                    biased;
-                    () = self.closing.cancelled() => return None,
-                    page = self.log.after(self.seq, PAGE) => page,
-                };
-                match page {
-                    Ok(events) if !events.is_empty() => return Some(self.take(&events)),
-                    Ok(_) => {}
-                    Err(error) => {
-                        // The client reconnects with the last number that it saw.
-                        tracing::warn!(%error, seq = self.seq, "an event stream ends early");
-                        return None;
-                    }
+            // Seen before the log is read: what is written from here on is a change.
+            self.grows.borrow_and_update();
+            let page = tokio::select! {
+                biased;
+                () = self.closing.cancelled() => return None,
+                page = self.log.after(self.seq, PAGE) => page,
+            };
+            match page {
+                Ok(events) if !events.is_empty() => return Some(self.take(&events)),
+                Ok(_) => {}
+                Err(error) => {
+                    // The client reconnects with the last number that it saw.
+                    tracing::warn!(%error, seq = self.seq, "an event stream ends early");
+                    return None;
                 }
             }
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => return None,
-                changed = self.newest.changed() => changed.ok()?,
+                changed = self.grows.changed() => changed.ok()?,
             }
         }
     }
@@ -248,7 +275,7 @@ mod tests {
             .expect("a permit");
         let feed = Feed {
             log: log.clone(),
-            newest: receiver,
+            grows: receiver,
             scope,
             seq,
             closing: closing.clone(),
@@ -306,6 +333,30 @@ mod tests {
         let text = reader.await.expect("the reader");
         assert_eq!(ids(&text), (11..=1_000).collect::<Vec<u64>>());
         assert!(!closing.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn what_was_there_before_is_read_though_the_log_does_not_grow() {
+        let log = Memory::default();
+        log.add(created(1, None));
+        let (sender, closing, mut feed) = feed(&log, 0, Scope::all());
+        // A watch that has not yet been told anything.
+        let (_silent, receiver) = watch::channel(0);
+        feed.grows = receiver;
+        assert_eq!(feed.next_page().await.expect("a page").len(), 1);
+        drop((sender, closing));
+    }
+
+    #[tokio::test]
+    async fn the_newest_number_is_found() {
+        let log = Memory::default();
+        for number in 0..70 {
+            assert_eq!(newest(&log).await, Ok(number));
+            log.add(created(u128::from(number), None));
+        }
+        assert_eq!(holds(&log, 70).await, Ok(true));
+        assert_eq!(holds(&log, 71).await, Ok(false));
+        assert_eq!(holds(&log, 0).await, Ok(true));
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     closing: CancellationToken,
-    grace: Duration,
+    options: ServerOptions,
 }
 
 /// Where and within which bounds to serve.
@@ -88,34 +88,23 @@ impl Server {
     /// Listens on an address, and tells the host where it is reached. Requests are answered once
     /// [`Server::serve`] runs; until then they wait.
     pub fn bind(host: Host, options: ServerOptions) -> Result<Server, ServeError> {
-        let ServerOptions {
-            addr,
-            body_bytes,
-            upload_bytes,
-            timeout,
-            upload_timeout,
-            max_requests,
-            max_uploads,
-            max_streams,
-            grace,
-        } = options;
-        let (listener, address) = listen(addr)?;
+        let (listener, address) = listen(options.addr)?;
         host.set_base_url(format!("http://{address}"));
         let closing = CancellationToken::new();
         let bounds = Intake {
-            body_bytes,
-            upload_bytes,
-            timeout,
-            upload_timeout,
-            requests: Semaphore::new(max_requests),
-            uploads: Semaphore::new(max_uploads),
+            body_bytes: options.body_bytes,
+            upload_bytes: options.upload_bytes,
+            timeout: options.timeout,
+            upload_timeout: options.upload_timeout,
+            requests: Semaphore::new(options.max_requests),
+            uploads: Semaphore::new(options.max_uploads),
         };
         Ok(Server {
             listener,
             address,
-            router: app::service(host, closing.clone(), bounds, max_streams),
+            router: app::service(host, closing.clone(), bounds, options.max_streams),
             closing,
-            grace,
+            options,
         })
     }
 
@@ -149,12 +138,12 @@ impl Server {
             .into_future();
         let out_of_grace = async {
             closing.cancelled().await;
-            tokio::time::sleep(self.grace).await;
+            tokio::time::sleep(self.options.grace).await;
         };
         tokio::select! {
             served = serving => served?,
             () = out_of_grace => {
-                tracing::warn!(grace = ?self.grace, "requests were still in progress at the end");
+                tracing::warn!(grace = ?self.options.grace, "requests were still in progress at the end");
             }
         }
         Ok(())

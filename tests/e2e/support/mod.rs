@@ -16,9 +16,9 @@ mod team;
 pub(crate) use client::{Client, Reply};
 pub(crate) use events::{Events, all_events, of_kind};
 pub(crate) use guests::guest;
-pub(crate) use process::{adjutant, processes_of, shell};
+pub(crate) use process::{adjutant, command, processes_of, shell};
 pub(crate) use repo::Repo;
-pub(crate) use server::{Server, Setup};
+pub(crate) use server::{Server, Setup, share_cache};
 pub(crate) use team::{Agent, agent, boss, hand, steps, team};
 
 use std::future::Future;
@@ -92,5 +92,8 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 
 /// A path as text.
 pub(crate) fn text(path: impl Into<PathBuf>) -> String {
-    path.into().to_str().expect("tests' paths are text").to_owned()
+    path.into()
+        .to_str()
+        .expect("tests' paths are text")
+        .to_owned()
 }

@@ -55,14 +55,22 @@ impl Ran {
 
 /// The binary with the tests' own data folder, and without what the surroundings may say.
 pub(crate) fn adjutant(data: &Path, args: &[&str]) -> Ran {
-    let output = command(data).args(args).output().expect("the binary starts");
+    let output = command(data)
+        .args(args)
+        .output()
+        .expect("the binary starts");
     Ran::of(output)
 }
 
 /// The binary, to be started.
 pub(crate) fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_adjutant"));
-    for name in ["ADJUTANT_HOST", "ADJUTANT_WORKSPACE", "ADJUTANT_LOG", "RUST_LOG"] {
+    for name in [
+        "ADJUTANT_HOST",
+        "ADJUTANT_WORKSPACE",
+        "ADJUTANT_LOG",
+        "RUST_LOG",
+    ] {
         command.env_remove(name);
     }
     command
@@ -82,12 +90,22 @@ pub(crate) fn shell(line: &str) -> Ran {
 pub(crate) fn processes_of(ticket: &str) -> Vec<u32> {
     let mark = format!("ADJUTANT_TICKET={ticket}");
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("there is /proc").flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+    for entry in std::fs::read_dir("/proc")
+        .expect("there is /proc")
+        .flatten()
+    {
+        let Some(id) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|one| one == mark.as_bytes()) {
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|one| one == mark.as_bytes())
+        {
             found.push(id);
         }
     }

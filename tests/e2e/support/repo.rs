@@ -28,7 +28,10 @@ impl Repo {
         repo.git(&["init", "-q", "-b", "main"]);
         repo.git(&["config", "user.name", "Ada Lovelace"]);
         repo.git(&["config", "user.email", "ada@example.org"]);
-        repo.write("src/main.rs", "fn main() {\n    // TODO: greet somebody\n}\n");
+        repo.write(
+            "src/main.rs",
+            "fn main() {\n    // TODO: greet somebody\n}\n",
+        );
         repo.write("notes.md", "# Notes\n\nFIXME: say more.\n");
         repo.git(&["add", "."]);
         repo.git(&["commit", "-q", "-m", "Begin"]);
@@ -71,7 +74,9 @@ impl Repo {
             "git {args:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
     }
 
     /// Lets every hook leave a file behind in a folder.

@@ -61,7 +61,9 @@ pub(crate) async fn run(args: AskArgs, global: &Global) -> Result<Code> {
         print::json(&report)?;
     } else {
         print::text(&report.text())?;
-        if let Some(failure) = report.failure() {
+        if interrupted {
+            eprintln!("error: {}", Error::Interrupted);
+        } else if let Some(failure) = report.failure() {
             eprintln!("error: {failure}");
         }
     }
@@ -237,9 +239,9 @@ async fn follow(
     display: &mut Display,
 ) -> Result<()> {
     loop {
-        let seen = events.next().await?;
-        display.show(story, &seen.event)?;
-        if commands::is_end(&seen.event.kind, root) {
+        let event = events.next().await?;
+        display.show(story, &event)?;
+        if commands::is_end(&event.kind, root) {
             return Ok(());
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::clean;
 use crate::client::{TicketNode, TicketView};
-use crate::render::elapsed;
+use crate::render::{align_tables, elapsed};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -74,7 +74,7 @@ impl Report {
 
     /// For people: the boss's answer, then where the work is.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("\n{}\n", clean::block(&self.summary).trim());
+        let mut text = format!("\n{}\n", align_tables(&clean::block(&self.summary)).trim());
         if !self.branches.is_empty() {
             text.push_str("\nBranches:\n");
             for left in &self.branches {

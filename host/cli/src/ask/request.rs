@@ -76,10 +76,18 @@ pub(super) fn repos(paths: &[PathBuf]) -> Result<Vec<Repo>> {
     Ok(repos)
 }
 
-fn free_name(taken: &[Repo], wanted: &str) -> String {
-    // A folder may have a name that a repository may not have.
-    let wanted = wanted.trim_start_matches(['-', '.']);
-    let wanted = if wanted.is_empty() { "repo" } else { wanted };
+/// A name that none has yet, made of what a repository's name may be made of.
+fn free_name(taken: &[Repo], folder: &str) -> String {
+    /// Characters of a name, with room for a number.
+    const MOST: usize = 56;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = folder
+        .chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let name = &name[..name.len().min(MOST)];
+    let wanted = if name.is_empty() { "repo" } else { name };
     let is_free = |name: &str| {
         let mut names = taken.iter().map(|repo| repo.name.to_lowercase());
         !names.any(|taken| taken == name.to_lowercase())
@@ -151,9 +159,16 @@ mod tests {
     #[test]
     fn repositories_have_names_of_their_own() {
         let root = tempfile::tempdir().expect("a folder");
-        let paths: Vec<PathBuf> = ["a/app", "b/app", "c/App", "d/.git-x", "a/app"]
-            .map(|path| root.path().join(path))
-            .into();
+        let paths: Vec<PathBuf> = [
+            "a/app",
+            "b/app",
+            "c/App",
+            "d/.git-x",
+            "e/mein größtes",
+            "a/app",
+        ]
+        .map(|path| root.path().join(path))
+        .into();
         for path in &paths {
             std::fs::create_dir_all(path).expect("made");
         }
@@ -162,7 +177,7 @@ mod tests {
             .into_iter()
             .map(|repo| repo.name)
             .collect();
-        assert_eq!(names, ["app", "app-2", "App-3", "git-x"]);
+        assert_eq!(names, ["app", "app-2", "App-3", "git-x", "mein-gr--tes"]);
         let missing = repos(&[root.path().join("nowhere")]).expect_err("it is not there");
         assert!(matches!(missing, Error::Usage(_)), "{missing}");
     }

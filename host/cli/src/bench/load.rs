@@ -98,7 +98,9 @@ pub(crate) async fn run(
         times.extend(client.map_err(|error| Error::Failed(error.to_string()))??);
     }
     let elapsed = begin.elapsed();
-    let cpu = cpu.try_elapsed().map_err(|error| Error::Failed(error.to_string()))?;
+    let cpu = cpu
+        .try_elapsed()
+        .map_err(|error| Error::Failed(error.to_string()))?;
     follower.abort();
     times.sort_unstable();
     let requests = times.len().max(1);
@@ -121,7 +123,9 @@ async fn follow(host: Host, workspace: WorkspaceId, ends: Arc<Ends>) {
     let mut after = *watch.borrow_and_update();
     let mut roots: std::collections::HashSet<TicketId> = std::collections::HashSet::new();
     loop {
-        let Ok(events) = host.events(workspace, after, 1_000).await else { return };
+        let Ok(events) = host.events(workspace, after, 1_000).await else {
+            return;
+        };
         if events.is_empty() {
             if watch.changed().await.is_err() {
                 return;
@@ -131,13 +135,18 @@ async fn follow(host: Host, workspace: WorkspaceId, ends: Arc<Ends>) {
         for (seq, event) in events {
             after = seq;
             match event.kind {
-                EventKind::TicketCreated { ticket, parent: None, .. } => {
+                EventKind::TicketCreated {
+                    ticket,
+                    parent: None,
+                    ..
+                } => {
                     roots.insert(ticket);
                 }
                 EventKind::TicketCompleted { ticket, .. } if roots.remove(&ticket) => {
                     ends.over(ticket, true);
                 }
-                EventKind::TicketFailed { ticket, .. } | EventKind::TicketCancelled { ticket, .. }
+                EventKind::TicketFailed { ticket, .. }
+                | EventKind::TicketCancelled { ticket, .. }
                     if roots.remove(&ticket) =>
                 {
                     ends.over(ticket, false);

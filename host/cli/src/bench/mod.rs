@@ -75,7 +75,12 @@ async fn measure(
         let addr = (std::net::Ipv4Addr::LOCALHOST, 0).into();
         wire::bare(Settings::below(folder, addr), true).await?
     };
-    let workspace = bare.host.apply(team()).await.map_err(|error| Error::Failed(error.to_string()))?.0;
+    let workspace = bare
+        .host
+        .apply(team())
+        .await
+        .map_err(|error| Error::Failed(error.to_string()))?
+        .0;
     let mut lines = Vec::new();
     for workload in workloads() {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == workload.name) {
@@ -90,7 +95,9 @@ async fn measure(
     }
     bare.host.shutdown().await;
     if lines.is_empty() {
-        return Err(Error::Usage("there is no such workload; there are: fan-out-8, chain-4".to_owned()));
+        return Err(Error::Usage(
+            "there is no such workload; there are: fan-out-8, chain-4".to_owned(),
+        ));
     }
     Ok(lines)
 }
@@ -111,8 +118,14 @@ async fn line(
     let each = |before: u64, after: u64| (after - before) as f64 / figures.requests.max(1) as f64;
     let records_per_request = each(before.records, after.records);
     let bytes_per_request = each(before.bytes, after.bytes);
-    let redb_per_s =
-        raw::redb(folder, records_per_request, bytes_per_request, at_once, time / 2).await?;
+    let redb_per_s = raw::redb(
+        folder,
+        records_per_request,
+        bytes_per_request,
+        at_once,
+        time / 2,
+    )
+    .await?;
     let wasm_per_s = raw::wasm(&bare.engine, workload, at_once, time / 2).await?;
     Ok(Line {
         workload: workload.name,
@@ -131,12 +144,18 @@ fn workloads() -> Vec<Workload> {
         Workload {
             name: "fan-out-8",
             boss: "fan",
-            calls: vec![("bench-boss", json!({"fan": 8}), 8, 1), ("bench-worker", json!({}), 0, 8)],
+            calls: vec![
+                ("bench-boss", json!({"fan": 8}), 8, 1),
+                ("bench-worker", json!({}), 0, 8),
+            ],
         },
         Workload {
             name: "chain-4",
             boss: "chain-1",
-            calls: vec![("bench-chain", json!({}), 1, 3), ("bench-chain", json!({}), 0, 1)],
+            calls: vec![
+                ("bench-chain", json!({}), 1, 3),
+                ("bench-chain", json!({}), 0, 1),
+            ],
         },
     ]
 }
@@ -147,17 +166,33 @@ fn team() -> TeamSpec {
         plugin: plugin.to_owned(),
         boss,
         config: Some(config),
-        limits: AgentLimits { max_concurrent: 1_000_000, ..AgentLimits::default() },
+        limits: AgentLimits {
+            max_concurrent: 1_000_000,
+            ..AgentLimits::default()
+        },
         ..AgentSpec::default()
     };
-    let mut agents = vec![agent("fan".to_owned(), "bench-boss", None, json!({"fan": 8}))];
+    let mut agents = vec![agent(
+        "fan".to_owned(),
+        "bench-boss",
+        None,
+        json!({"fan": 8}),
+    )];
     for n in 1..=8 {
         let boss = Some("fan".to_owned());
-        agents.push(agent(format!("worker-{n}"), "bench-worker", boss, json!({})));
+        agents.push(agent(
+            format!("worker-{n}"),
+            "bench-worker",
+            boss,
+            json!({}),
+        ));
     }
     for n in 1..=4 {
         let boss = (n > 1).then(|| format!("chain-{}", n - 1));
         agents.push(agent(format!("chain-{n}"), "bench-chain", boss, json!({})));
     }
-    TeamSpec { agents, ..TeamSpec::default() }
+    TeamSpec {
+        agents,
+        ..TeamSpec::default()
+    }
 }

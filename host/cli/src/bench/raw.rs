@@ -20,10 +20,12 @@ pub(crate) async fn redb(
     let folder = folder.to_owned();
     let records = records.round().max(1.0);
     let each = (bytes / records).round() as usize;
-    let measure = move || {
-        adjutant_store::raw_group_commit(&folder, records as usize, each, at_once, time)
-    };
-    let rate = tokio::task::spawn_blocking(measure).await.map_err(failed)?.map_err(failed)?;
+    let measure =
+        move || adjutant_store::raw_group_commit(&folder, records as usize, each, at_once, time);
+    let rate = tokio::task::spawn_blocking(measure)
+        .await
+        .map_err(failed)?
+        .map_err(failed)?;
     Ok(rate.per_second())
 }
 
@@ -38,19 +40,25 @@ pub(crate) async fn wasm(
     for (name, config, team, times) in &workload.calls {
         let wasm = crate::wire::builtin(name)
             .ok_or_else(|| Error::Failed(format!("this program has no plugin {name}")))?;
-        let component = engine.load_async(wasm.to_vec(), None).await.map_err(failed)?;
+        let component = engine
+            .load_async(wasm.to_vec(), None)
+            .await
+            .map_err(failed)?;
         let prepared = Arc::new(engine.prepare::<Canned>(&component).map_err(failed)?);
         let task = Arc::new(task(config.to_string()));
         let begin = Instant::now();
         let (mut calls, mut elapsed) = (0, 0.0);
         while begin.elapsed() < time / workload.calls.len() as u32 {
             let team = *team;
-            let made =
-                throughput(&prepared, &task, 500, at_once, move |_| (Canned { team }, Context::default()))
-                    .await
-                    .map_err(failed)?;
+            let made = throughput(&prepared, &task, 500, at_once, move |_| {
+                (Canned { team }, Context::default())
+            })
+            .await
+            .map_err(failed)?;
             if made.failures > 0 {
-                return Err(Error::Failed(format!("{name} failed when it was called alone")));
+                return Err(Error::Failed(format!(
+                    "{name} failed when it was called alone"
+                )));
             }
             calls += made.calls;
             elapsed += made.elapsed.as_secs_f64();

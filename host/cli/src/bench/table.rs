@@ -41,7 +41,10 @@ pub(crate) fn render(lines: &[Line]) -> String {
         let _ = writeln!(
             text,
             "{}: {:.1} batches, {:.0} records and {:.0} bytes to the store for each request",
-            line.workload, line.batches_per_request, line.records_per_request, line.bytes_per_request
+            line.workload,
+            line.batches_per_request,
+            line.records_per_request,
+            line.bytes_per_request
         );
     }
     text.push_str(

@@ -23,19 +23,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 pub(crate) struct Events {
     client: Client,
     ticket: TicketId,
-    /// The last sequence number that was given out.
+    /// The last sequence number that was taken in.
     last: u64,
-    ready: VecDeque<Seen>,
+    ready: VecDeque<Event>,
     open: Option<(BoxStream<'static, reqwest::Result<Vec<u8>>>, Parser)>,
-}
-
-/// An event with its place in the log.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// Its sequence number.
-    pub(crate) seq: u64,
-    /// What happened.
-    pub(crate) event: Event,
 }
 
 impl Events {
@@ -52,12 +43,12 @@ impl Events {
     /// The next event; waits for it. A lost connection is made again from where it was lost.
     ///
     /// May be dropped while it waits; nothing is lost.
-    pub(crate) async fn next(&mut self) -> Result<Seen> {
+    pub(crate) async fn next(&mut self) -> Result<Event> {
         let mut away = Duration::ZERO;
         let mut wait = FIRST_WAIT;
         loop {
-            if let Some(seen) = self.ready.pop_front() {
-                return Ok(seen);
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
             }
             let failed = match self.read().await {
                 Ok(true) => {
@@ -114,8 +105,7 @@ impl Events {
                 continue;
             }
             self.last = seq;
-            self.ready
-                .extend(read(&frame.data).map(|event| Seen { seq, event }));
+            self.ready.extend(read(&frame.data));
         }
         Ok(true)
     }
@@ -178,13 +168,10 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..3 {
             let one = events.next().await.expect("an event");
-            assert!(matches!(
-                one.event.kind,
-                EventKind::TicketDetailsUpdated { .. }
-            ));
-            seen.push((one.seq, one.event.at));
+            assert!(matches!(one.kind, EventKind::TicketDetailsUpdated { .. }));
+            seen.push(one.at);
         }
-        assert_eq!(seen, [(1, 1), (2, 2), (4, 4)]);
+        assert_eq!(seen, [1, 2, 4]);
         let asked = server.await.expect("it served");
         assert!(asked[0].contains(&format!("ticket={ID}")), "{}", asked[0]);
         assert!(!asked[0].to_lowercase().contains("last-event-id"));

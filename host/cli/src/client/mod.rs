@@ -11,7 +11,6 @@ mod view;
 pub(crate) use events::Events;
 pub(crate) use view::{
     AgentView, Author, LogLine, MessageView, Page, PluginView, RunView, TicketNode, TicketView,
-    Workspace,
 };
 
 use crate::exit::{Error, Problem, Result};
@@ -77,11 +76,6 @@ impl Client {
     /// Saves a team; gives back the host's answer.
     pub(crate) async fn apply(&self, team: &TeamSpec) -> Result<Value> {
         self.send(Method::POST, "/v1/apply", &[], Some(team)).await
-    }
-
-    /// The workspaces.
-    pub(crate) async fn workspaces(&self) -> Result<Vec<Workspace>> {
-        self.list("/v1/workspaces", &[]).await
     }
 
     /// The workspace's agents.
@@ -385,7 +379,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         drop(listener);
         let client = Client::new(&url, None).expect("a client");
-        let error = client.workspaces().await.expect_err("nobody answers");
+        let error = client.plugins().await.expect_err("nobody answers");
         assert_eq!(error.code(), crate::exit::Code::Unreachable);
         assert!(error.to_string().contains("adjutant serve"), "{error}");
     }

@@ -25,9 +25,6 @@ pub(crate) struct Named {
     pub(crate) name: String,
 }
 
-/// A workspace.
-pub(crate) type Workspace = Named;
-
 /// Why an assignee was chosen.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 
 /// Something said or printed.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Serialize)]
 struct Entry {
     at: String,
     /// A message's kind, or `output`.
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &LogsArgs, global: &Global) -> Result<Code> {
     }
     let mut events = client.events(ticket);
     loop {
-        let event = events.next().await?.event.kind;
+        let event = events.next().await?.kind;
         let ended = match run {
             Some(run) => matches!(event, EventKind::RunEnded { run: ended, .. } if ended == run),
             None => is_end(&event, ticket),
@@ -131,7 +131,7 @@ impl Reader<'_> {
             entries.extend(lines.into_iter().map(|line| printed(run, line)));
         }
         // Stable, so that what has the same time keeps its order.
-        entries.sort_by(|a, b| a.at.cmp(&b.at));
+        entries.sort_by_key(|entry| entry.at.parse::<jiff::Timestamp>().ok());
         for entry in entries {
             if self.json {
                 print::json_line(&entry)?;

@@ -13,12 +13,22 @@ use adjutant_model::Limits;
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 /// The host's settings, as a file has them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
     limits: Limits,
+    runs: Runs,
+}
+
+/// How runs are executed, as a file has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Runs {
+    /// How long a run waits in memory before its instance is dropped.
+    park_after_ms: Option<u64>,
 }
 
 /// Does it.
@@ -31,8 +41,10 @@ pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<Code> {
             .map_err(|error| Error::Usage(format!("{} is no folder: {error}", data.display())))?,
         None => home()?.join("host"),
     };
+    let config = config.unwrap_or_default();
     let settings = Settings {
-        limits: config.unwrap_or_default().limits,
+        limits: config.limits,
+        park_after: config.runs.park_after_ms.map(Duration::from_millis),
         ..Settings::below(&data, args.addr)
     };
     let mut running = interrupts.or(wire::start(settings)).await?;
@@ -76,8 +88,10 @@ mod tests {
     fn limits_are_read_by_their_names() {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join("adjutant.toml");
-        std::fs::write(&path, "[limits]\ndepth = 5\n").expect("written");
-        let limits = config(&path).expect("settings").limits;
+        let text = "[limits]\ndepth = 5\n[runs]\npark_after_ms = 50\n";
+        std::fs::write(&path, text).expect("written");
+        let Config { limits, runs } = config(&path).expect("settings");
+        assert_eq!(runs.park_after_ms, Some(50));
         assert_eq!(limits.depth, 5);
         assert_eq!(limits.children, Limits::default().children);
         std::fs::write(&path, "[limits]\ndepht = 5\n").expect("written");

@@ -4,6 +4,7 @@ use super::{client, ended, id, is_end, read};
 use crate::args::{Global, TicketCommand, TicketCreateArgs, TicketListArgs};
 use crate::client::{Client, TicketNode, TicketView};
 use crate::exit::{Code, Error, Result};
+use crate::render::align_tables;
 use crate::team::read_text;
 use crate::{clean, print};
 use adjutant_model::{NewTicket, TicketId, Validation};
@@ -117,7 +118,7 @@ async fn create(client: &Client, args: TicketCreateArgs, json: bool) -> Result<C
         return Ok(Code::Ok);
     }
     let mut events = client.events(ticket);
-    while !is_end(&events.next().await?.event.kind, ticket) {}
+    while !is_end(&events.next().await?.kind, ticket) {}
     let tree = client.tree(&ticket.to_string()).await?;
     let view: TicketNode = read(tree.clone())?;
     show(tree, json)?;
@@ -169,7 +170,11 @@ fn text(node: &TicketNode) -> String {
         ("Summary", &ticket.summary),
     ] {
         if !body.is_empty() {
-            let _ = writeln!(text, "\n{name}:\n{}", clean::block(body).trim());
+            let _ = writeln!(
+                text,
+                "\n{name}:\n{}",
+                align_tables(&clean::block(body)).trim()
+            );
         }
     }
     if let Some(output) = &ticket.output {

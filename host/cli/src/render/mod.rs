@@ -1,8 +1,10 @@
 //! Showing how work goes, while it goes: live on a terminal, as lines elsewhere, or not at all.
 
 mod live;
+mod markdown;
 mod story;
 
+pub(crate) use markdown::align_tables;
 pub(crate) use story::{Story, elapsed};
 
 use crate::exit::Result;

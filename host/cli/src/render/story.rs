@@ -369,14 +369,15 @@ impl Story {
         // A summary that begins with a fence or a table says nothing in its first line.
         let text = Some(clean::first_line(text, LINE))
             .filter(|text| text.chars().any(char::is_alphanumeric) && !text.starts_with('|'));
+        // The root's summary is printed in full afterwards.
+        let is_root = self.of(ticket).is_some_and(|part| part.depth == 0);
+        let text = text.filter(|_| !is_root || stage != Stage::Done);
         let note = text.as_deref().unwrap_or(word);
         self.now(ticket, Some(stage), note, |_| ());
         self.unfinished.retain(|(of, _), _| *of != ticket);
-        // The root's summary is printed in full afterwards.
-        let is_root = self.of(ticket).is_some_and(|part| part.depth == 0);
         let text = match text {
-            Some(text) if !(is_root && stage == Stage::Done) => format!("{word}: {text}"),
-            _ => word.to_owned(),
+            Some(text) => format!("{word}: {text}"),
+            None => word.to_owned(),
         };
         self.line(ticket, text)
     }

@@ -99,7 +99,7 @@ impl Default for GitOptions {
             },
             clone_timeout: Duration::from_secs(600),
             git_timeout: Duration::from_secs(60),
-            max_diff: 8 * 1024 * 1024,
+            max_diff: 4 * 1024 * 1024,
             files: FileLimits::default(),
             path: None,
             command_env: Vec::new(),

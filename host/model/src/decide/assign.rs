@@ -1,6 +1,6 @@
 //! Giving tickets to agents, and moving them by hand.
 
-use super::Tx;
+use super::{Tx, check_len};
 use crate::{
     Agent, AgentId, Effect, EventKind, Outcome, Refusal, RunStatus, Status, TicketId, Timestamp,
 };
@@ -98,6 +98,7 @@ impl Tx<'_> {
                 ticket.status
             )));
         }
+        check_len("/reason", reason, self.context.limits.title_bytes)?;
         let from = ticket.assignee;
         self.take_from_desk(id);
         self.stop_run(
@@ -139,17 +140,7 @@ impl Tx<'_> {
             .run
             .filter(|run| self.state.runs.get(run).is_some_and(|run| !run.is_over()));
         let Some(run) = live else { return };
-        let now = self.context.now;
-        let record = self.change_run(run);
-        record.status = status;
-        record.wait = None;
-        record.error = Some(why.to_owned());
-        record.ended_at = Some(now);
-        self.event(EventKind::RunEnded {
-            ticket: id,
-            run,
-            status,
-        });
+        self.run_over(id, run, status, Some(why));
         self.changes.effects.push(Effect::Stop(run));
     }
 
@@ -204,6 +195,9 @@ impl Tx<'_> {
             }
             _ if from.is_over() => self.reopen(id, status)?,
             _ => {
+                if has_run && matches!(status, Status::Open | Status::Backlog) {
+                    self.put_back(id);
+                }
                 self.change_ticket(id).status = status;
                 self.requeue(id);
             }
@@ -215,6 +209,17 @@ impl Tx<'_> {
             forced: force,
         });
         Ok(self.ticket_outcome(id))
+    }
+
+    /// A person takes a ticket out of work: what is only to be done has no run.
+    fn put_back(&mut self, id: TicketId) {
+        self.stop_run(
+            id,
+            RunStatus::Cancelled,
+            "the ticket was taken out of work by hand",
+        );
+        self.take_from_desk(id);
+        self.ready.extend(self.state.tickets[&id].assignee);
     }
 
     /// A person brings a ticket back that was over.
@@ -234,6 +239,9 @@ impl Tx<'_> {
                     "its parent {parent} is over; reopen that one first"
                 )));
             }
+        }
+        if let Some(parent) = self.state.tickets[&id].parent {
+            self.child_is_back(parent, id);
         }
         let root = self.state.tickets[&id].root;
         let ticket = self.change_ticket(id);

@@ -2,10 +2,14 @@
 //! wake-up can be lost.
 
 use super::Tx;
+use crate::text;
 use crate::{
     Answer, CallError, Effect, EventKind, Join, Joined, Record, Refusal, Reply, ReportOutcome,
     RunId, RunStatus, Status, TaskReport, TicketId, Timestamp, Wait, WaitKind, state::Timer,
 };
+
+/// Bytes of a report's summary where all reports together are too large.
+const SHORT_SUMMARY: usize = 1_000;
 
 impl Tx<'_> {
     /// The answer, where there is one at once; otherwise what the run waits for.
@@ -86,9 +90,25 @@ impl Tx<'_> {
     }
 
     fn joined(&self, met: bool, tickets: &[TicketId], over: &[TicketId]) -> Joined {
+        let mut room = self.context.limits.answer_bytes;
+        let reports = over.iter().map(|id| {
+            let mut report = self.report_of(*id);
+            let output = report
+                .output
+                .as_ref()
+                .map_or(0, |output| output.to_string().len());
+            let size = report.summary.len() + output + 512;
+            if size > room {
+                // The ticket has all of it.
+                report.output = None;
+                report.summary = text::cut(&report.summary, SHORT_SUMMARY);
+            }
+            room = room.saturating_sub(size);
+            report
+        });
         Joined {
             met,
-            reports: over.iter().map(|id| self.report_of(*id)).collect(),
+            reports: reports.collect(),
             pending: tickets
                 .iter()
                 .filter(|id| !over.contains(id))
@@ -178,7 +198,9 @@ impl Tx<'_> {
         if !tickets.contains(&child) {
             return;
         }
-        let record = self.change_run(run);
+        // The record does not change: which are over is not stored with it. A fan-out would write its
+        // boss's run once for each child otherwise.
+        let wait = self.state.runs.get_mut(&run).and_then(|run| run.wait.as_mut());
         let Some(Wait {
             kind:
                 WaitKind::Reports {
@@ -187,15 +209,37 @@ impl Tx<'_> {
                     over,
                 },
             ..
-        }) = &mut record.wait
+        }) = wait
         else {
             return;
         };
-        over.push(child);
+        if !over.contains(&child) {
+            over.push(child);
+        }
         let (tickets, join, over) = (tickets.clone(), *join, over.clone());
         if let Some(met) = self.evaluate(join, &tickets, &over) {
             let joined = self.joined(met, &tickets, &over);
             self.answer(run, Ok(Answer::Joined(joined)));
+        }
+    }
+
+    /// A child that was over is not any more: who waits for it has its report still to come.
+    pub(super) fn child_is_back(&mut self, parent: TicketId, child: TicketId) {
+        let run = self.state.tickets.get(&parent).and_then(|t| t.run);
+        let wait = run.and_then(|run| self.state.runs.get(&run)?.wait.as_ref());
+        let (Some(run), Some(WaitKind::Reports { over, .. })) = (run, wait.map(|wait| &wait.kind))
+        else {
+            return;
+        };
+        if !over.contains(&child) {
+            return;
+        }
+        if let Some(Wait {
+            kind: WaitKind::Reports { over, .. },
+            ..
+        }) = &mut self.change_run(run).wait
+        {
+            over.retain(|id| *id != child);
         }
     }
 

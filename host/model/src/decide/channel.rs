@@ -168,6 +168,7 @@ impl Tx<'_> {
 
     /// Who is meant by a name: a member of the ticket's channel, or a person.
     pub(super) fn channel_member(&self, ticket: TicketId, key: &str) -> Result<Author, Refusal> {
+        check_len("/member", key, self.context.limits.title_bytes)?;
         match self.state.find_agent(key) {
             None if key.trim().is_empty() => Err(Refusal::invalid("/member", "a name is wanted")),
             None => Ok(Author::Person(key.to_owned())),

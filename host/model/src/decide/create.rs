@@ -207,6 +207,7 @@ impl Tx<'_> {
         if *live == 1 {
             self.changes.roots.push((root, true));
         }
+        *self.state.trees.entry(root).or_default() += 1;
         self.state.channels.insert(ticket.channel, 0);
         self.changes.tickets.push(id);
         self.state.tickets.insert(id, ticket);
@@ -236,7 +237,7 @@ impl Tx<'_> {
 
     pub(super) fn check_schema(&self, schema: Option<&Value>, path: &str) -> Result<(), Refusal> {
         let Some(schema) = schema else { return Ok(()) };
-        check_len(path, &schema.to_string(), self.context.limits.output_bytes)?;
+        check_len(path, &schema.to_string(), self.context.limits.schema_bytes)?;
         Schema::compile(schema, path).map(|_| ())
     }
 
@@ -266,6 +267,18 @@ impl Tx<'_> {
             return Err(Refusal::Limit(format!(
                 "ticket {} would have more than {} children (limit `children`)",
                 parent.id, limits.children
+            )));
+        }
+        let tree = self
+            .state
+            .trees
+            .get(&parent.root)
+            .copied()
+            .unwrap_or_default();
+        if tree + more > limits.tree_tickets {
+            return Err(Refusal::Limit(format!(
+                "the tree of ticket {} would have more than {} tickets (limit `tree_tickets`)",
+                parent.root, limits.tree_tickets
             )));
         }
         if parent.depth + 1 > limits.depth {

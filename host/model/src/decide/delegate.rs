@@ -102,6 +102,11 @@ impl Tx<'_> {
                 &assignment.notes,
                 self.context.limits.text_bytes,
             ));
+            note(check_len(
+                &format!("{at}/key"),
+                assignment.key.as_deref().unwrap_or_default(),
+                self.context.limits.title_bytes,
+            ));
             note(self.check_schema(
                 assignment.expected_output_schema.as_ref(),
                 &format!("{at}/expected-output-schema-json"),
@@ -192,6 +197,7 @@ impl Tx<'_> {
         reason: &str,
     ) -> Result<(), Refusal> {
         self.check_child(parent, id)?;
+        check_len("/reason", reason, self.context.limits.text_bytes)?;
         if !self.state.tickets[&id].status.is_over() {
             self.end_ticket(id, Status::Cancelled, reason);
         }

@@ -3,7 +3,8 @@
 use super::{Tx, check_len};
 use crate::{
     Agent, Author, Branch, Effect, Ending, EventKind, MessageKind, Outcome, Pending, Refusal,
-    RunId, RunStatus, Status, Ticket, TicketId, Validation, Violation, WorkResult, text,
+    RunId, RunStatus, Status, Ticket, TicketId, Validation, Violation, WorkResult, state::Timer,
+    text,
 };
 use serde_json::Value;
 
@@ -36,6 +37,7 @@ impl Tx<'_> {
                 self.worked(ticket, id, result, violations);
             }
             Ending::Broke(why) => {
+                let why = text::cut(&why, self.context.limits.text_bytes);
                 self.run_over(ticket, id, RunStatus::Failed, Some(&why));
                 self.end_ticket(ticket, Status::Failed, &why);
             }
@@ -87,16 +89,20 @@ impl Tx<'_> {
         self.end_ticket(id, Status::Done, &result.summary);
     }
 
-    /// A guest's `reporting.submit-output`: accepted, or refused with the violations.
-    pub(super) fn submit_output(&mut self, run: RunId, output: &Value) -> Result<(), Refusal> {
+    /// A guest's `reporting.submit-output`: accepted, or refused with the violations, which were found
+    /// before: checking may take long.
+    pub(super) fn submit_output(
+        &mut self,
+        run: RunId,
+        output: Value,
+        violations: Vec<Violation>,
+    ) -> Result<(), Refusal> {
         check_len("", &output.to_string(), self.context.limits.output_bytes)?;
         let id = self.state.runs[&run].ticket;
         let ticket = &self.state.tickets[&id];
-        let violations =
-            crate::schema::check_output(ticket.expected_output_schema.as_ref(), Some(output));
         if violations.is_empty() || ticket.validation == Validation::Permissive {
             let ticket = self.change_ticket(id);
-            ticket.output = Some(output.clone());
+            ticket.output = Some(output);
             ticket.violations = violations;
             return Ok(());
         }
@@ -144,13 +150,23 @@ impl Tx<'_> {
         self.end_ticket(id, Status::Failed, &why);
     }
 
-    fn run_over(&mut self, ticket: TicketId, id: RunId, status: RunStatus, error: Option<&str>) {
+    /// Ends a run's record; its ticket goes on, or ends next.
+    pub(super) fn run_over(
+        &mut self,
+        ticket: TicketId,
+        id: RunId,
+        status: RunStatus,
+        error: Option<&str>,
+    ) {
         let now = self.context.now;
         let run = self.change_run(id);
         run.status = status;
-        run.wait = None;
+        let until = run.wait.take().and_then(|wait| wait.until);
         run.ended_at = Some(now);
         run.error = error.map(ToOwned::to_owned);
+        if let Some(until) = until {
+            self.state.timers.remove(&(until, Timer::Run(id)));
+        }
         self.event(EventKind::RunEnded {
             ticket,
             run: id,
@@ -191,10 +207,11 @@ impl Tx<'_> {
 
     /// Ends a ticket: its run, its place on the desk, its children, its report to the boss.
     pub(super) fn end_ticket(&mut self, id: TicketId, status: Status, summary: &str) {
-        let run_status = if status == Status::Cancelled {
-            RunStatus::Cancelled
-        } else {
+        // Whoever says by hand that it is done wants the run no more; the run itself has not failed.
+        let run_status = if status == Status::Failed {
             RunStatus::Failed
+        } else {
+            RunStatus::Cancelled
         };
         self.stop_run(id, run_status, summary);
         self.take_from_desk(id);
@@ -204,8 +221,12 @@ impl Tx<'_> {
         ticket.status = status;
         ticket.summary = summary.to_owned();
         ticket.ended_at = Some(now);
+        let deadline = ticket.deadline;
         let (assignee, root, children) = (ticket.assignee, ticket.root, ticket.children.clone());
         debug_assert!(!from.is_over(), "a ticket ends once");
+        if let Some(deadline) = deadline {
+            self.state.timers.remove(&(deadline, Timer::Ticket(id)));
+        }
         self.event(match status {
             Status::Done => EventKind::TicketCompleted {
                 ticket: id,
@@ -277,7 +298,7 @@ impl Tx<'_> {
 
     fn report_to_boss(&mut self, id: TicketId) {
         let ticket = &self.state.tickets[&id];
-        let (Some(parent), Some(_)) = (ticket.parent, ticket.delegated_by) else {
+        let (Some(parent), delegated) = (ticket.parent, ticket.delegated_by.is_some()) else {
             return;
         };
         if self
@@ -288,17 +309,20 @@ impl Tx<'_> {
         {
             return;
         }
-        let author = ticket.assignee.map_or(Author::Host, Author::Agent);
-        let report = text::task_report(&self.report_of(id));
-        let report = text::cut(&report, self.context.limits.message_bytes);
-        self.post(
-            parent,
-            author,
-            MessageKind::Report,
-            report,
-            Vec::new(),
-            None,
-        );
+        if delegated {
+            let author = ticket.assignee.map_or(Author::Host, Author::Agent);
+            let report = text::task_report(&self.report_of(id));
+            let report = text::cut(&report, self.context.limits.message_bytes);
+            self.post(
+                parent,
+                author,
+                MessageKind::Report,
+                report,
+                Vec::new(),
+                None,
+            );
+        }
+        // A child that nobody delegated may be waited for too, where it is named.
         self.child_is_over(parent, id);
     }
 

@@ -25,19 +25,23 @@ impl Tx<'_> {
     ) -> Result<Outcome, Refusal> {
         let ticket = self.live_run(run)?.ticket;
         self.check_pending(run, &pending)?;
+        if let Some(call) = &call {
+            self.check_follows(run, call.index, pending.len() as u32)?;
+        }
         let mut records = self.post_pending(ticket, run, pending);
         let Some(GuestCall {
             index,
             call,
             payload,
             choices,
+            violations,
         }) = call
         else {
             self.journal(run, records);
             return Ok(Outcome::Done);
         };
         let at = self.context.now;
-        let decision = self.decide(run, &call, payload, &choices);
+        let decision = self.decide(run, &call, payload, &choices, violations);
         let reply: Reply = match decision {
             Ok(Decision::Wait(kind, until)) => {
                 records.push(Record::Begun { index, at, call });
@@ -60,16 +64,27 @@ impl Tx<'_> {
 
     /// Refuses answered calls that do not follow what is journaled: they are from another instance.
     pub(super) fn check_pending(&self, run: RunId, pending: &[Pending]) -> Result<(), Refusal> {
-        let calls = self.state.runs[&run].calls;
         for (i, call) in pending.iter().enumerate() {
-            if call.index != calls + i as u32 {
-                return Err(Refusal::Conflict(format!(
-                    "call {} of run {run} does not follow call {calls}",
-                    call.index
-                )));
-            }
+            self.check_follows(run, call.index, i as u32)?;
         }
         Ok(())
+    }
+
+    /// Refuses a call that is not the next one after what is journaled and `more`.
+    fn check_follows(&self, run: RunId, index: u32, more: u32) -> Result<(), Refusal> {
+        let record = &self.state.runs[&run];
+        if record.wait.is_some() {
+            return Err(Refusal::Conflict(format!(
+                "run {run} waits, so its call {index} is from another instance"
+            )));
+        }
+        let next = record.calls + more;
+        if index == next {
+            return Ok(());
+        }
+        Err(Refusal::Conflict(format!(
+            "call {index} of run {run} is not the next one, which is {next}"
+        )))
     }
 
     /// Posts what answered calls say, and turns them into records.
@@ -109,6 +124,7 @@ impl Tx<'_> {
         call: &Call,
         payload: Option<Vec<u8>>,
         choices: &super::delegate::Choices,
+        violations: Vec<crate::Violation>,
     ) -> Result<Decision, Refusal> {
         let record = &self.state.runs[&run];
         let (ticket, agent_id) = (record.ticket, record.agent);
@@ -163,7 +179,7 @@ impl Tx<'_> {
                 Answer::Unit
             }
             Call::SubmitOutput { output } => {
-                self.submit_output(run, &output)?;
+                self.submit_output(run, output, violations)?;
                 Answer::Unit
             }
             Call::CallForReport {
@@ -194,6 +210,9 @@ impl Tx<'_> {
                 Answer::Message(self.post_elsewhere(run, ticket, text, mentions, reply_to)?)
             }
             Call::Mention { members, text } => {
+                if members.len() > limits.collaborators {
+                    return Err(self.too_many_collaborators());
+                }
                 let mut mentions = Vec::new();
                 for key in &members {
                     mentions.push(match self.channel_member(ticket, key)? {
@@ -243,6 +262,17 @@ impl Tx<'_> {
                     .collect();
                 views.sort_by_key(|ticket| ticket.id);
                 views.truncate(LIST_LIMIT);
+                let mut room = self.context.limits.answer_bytes;
+                views.retain(|ticket| {
+                    let output = ticket
+                        .output
+                        .as_ref()
+                        .map_or(0, |output| output.to_string().len());
+                    let size = ticket.description.len() + ticket.summary.len() + output + 512;
+                    let fits = size <= room;
+                    room = if fits { room - size } else { 0 };
+                    fits
+                });
                 Ok(Answer::Views(
                     views.into_iter().map(TicketView::from).collect(),
                 ))
@@ -290,15 +320,22 @@ impl Tx<'_> {
 }
 
 fn plan_size(plan: &crate::WorkPlan) -> usize {
+    let list = |ids: &[String]| ids.iter().map(|id| id.len() + 16).sum::<usize>();
     let tasks = plan.phases.iter().flat_map(|phase| &phase.tasks);
     plan.name.len()
         + plan.description.len()
         + plan
             .phases
             .iter()
-            .map(|phase| phase.id.len() + phase.name.len() + 64)
+            .map(|phase| phase.id.len() + phase.name.len() + list(&phase.depends_on) + 64)
             .sum::<usize>()
         + tasks
-            .map(|task| task.id.len() + task.description.len() + 64)
+            .map(|task| {
+                task.id.len()
+                    + task.description.len()
+                    + task.suggested_class.len()
+                    + list(&task.blocked_by)
+                    + 64
+            })
             .sum::<usize>()
 }

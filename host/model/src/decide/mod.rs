@@ -194,6 +194,8 @@ impl<'a> Tx<'a> {
             }
             Command::Recover => {
                 self.ready.extend(self.state.desks.keys().copied());
+                // The same state gives the same changes, however its maps are laid out.
+                self.ready.sort_unstable();
                 self.tick();
                 Ok(Outcome::Done)
             }

@@ -117,6 +117,9 @@ impl Tx<'_> {
         let mut wrong = Vec::new();
         if !is_name(&agent.name) {
             wrong.push(Violation::new("/name", NAME_RULE));
+        } else if uuid::Uuid::parse_str(&agent.name).is_ok() {
+            let message = "a name cannot look like an id: it would be taken for another agent";
+            wrong.push(Violation::new("/name", message));
         }
         let texts = [
             ("/description", &agent.description),

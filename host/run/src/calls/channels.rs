@@ -108,11 +108,20 @@ impl Session {
             Ok(channel) => channel,
             Err(error) => return Ok(Err(error)),
         };
-        let (messages, more) = self
+        let (mut messages, mut more) = self
             .ledger
             .messages(channel, after, limit as usize)
             .await
             .map_err(gone)?;
+        let mut room = self.limits.answer_bytes;
+        let fitting = messages.iter().take_while(|message| {
+            let fits = message.text.len() <= room;
+            room = room.saturating_sub(message.text.len());
+            fits
+        });
+        let fitting = fitting.count();
+        more |= fitting < messages.len();
+        messages.truncate(fitting);
         Ok(Ok(Answer::Page {
             messages,
             first: after,

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::dto::{Event, Page};
 use crate::extract::{Params, id, limit};
-use crate::feed::{Feed, HostLog, Scope};
+use crate::feed::{Feed, HostLog, Scope, holds, newest};
 use crate::headers::prefers_second;
 use crate::openapi::ReadErrors;
 use crate::problem::{Problem, Result};
@@ -87,23 +87,26 @@ pub(crate) async fn follow(
         return Ok(Json(Page { items, next }).into_response());
     }
     let permit = app.open_stream()?;
-    let newest = app.host.watch(workspace);
-    let now = *newest.borrow();
-    let seq = last_seen.or(query.after).unwrap_or(now);
-    if seq > now {
-        return Err(Problem::malformed(format!(
-            "The stream cannot begin after event {seq}: the newest is {now}; begin without a number, \
-             or with one that this host has given"
-        )));
-    }
+    let log = HostLog {
+        host: app.host.clone(),
+        workspace,
+    };
+    let grows = app.host.watch(workspace);
+    let seq = match last_seen.or(query.after) {
+        None => newest(&log).await?,
+        Some(seq) if holds(&log, seq).await? => seq,
+        Some(seq) => {
+            return Err(Problem::malformed(format!(
+                "The stream cannot begin after event {seq}, for there is none of that number yet; \
+                 begin without a number, or with one that this host has given"
+            )));
+        }
+    };
     // After the position is fixed, so that no ticket can be made between the two and be missed.
     let scope = scope(&app, workspace, ticket).await?;
     let feed = Feed {
-        log: HostLog {
-            host: app.host.clone(),
-            workspace,
-        },
-        newest,
+        log,
+        grows,
         scope,
         seq,
         closing: app.closing.clone(),

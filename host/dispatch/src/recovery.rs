@@ -1,0 +1,98 @@
+//! Reading workspaces: at the start, and again where a write has failed. Either way runs go on from
+//! their journals.
+
+use crate::event_loop::{Dispatcher, RELOAD_AFTER};
+use crate::load;
+use crate::world::World;
+use adjutant_model::{Command, RunId, RunStatus, Workspace, WorkspaceId};
+use adjutant_store::records;
+use tokio::time::Instant;
+
+impl Dispatcher {
+    /// Reads all workspaces, and lets go on what should be going on.
+    pub(crate) async fn recover(&mut self) -> Result<(), load::LoadError> {
+        let index = load::scan_all(self.store(), records::HOST, records::prefix::WORKSPACE).await?;
+        for item in index {
+            let Some(id) = records::id_of(&item.key).map(WorkspaceId) else {
+                continue;
+            };
+            // Without its record, the workspace was never acknowledged: the host died in between.
+            let partition = records::partition(id);
+            let key = records::workspace_key(id);
+            let found = load::get::<Workspace>(self.store(), partition, "workspace", &key).await?;
+            let Some((version, workspace)) = found else {
+                continue;
+            };
+            let world = load::world(self.store(), workspace, version).await?;
+            self.worlds.insert(id, world);
+        }
+        let ids: Vec<WorkspaceId> = self.worlds.keys().copied().collect();
+        for id in &ids {
+            self.resume_world(*id);
+        }
+        self.sweep_worktrees();
+        Ok(())
+    }
+
+    /// Starts the runs of a workspace that was just read, and whatever is due.
+    fn resume_world(&mut self, id: WorkspaceId) {
+        let Some(world) = self.worlds.get(&id) else {
+            return;
+        };
+        let runs: Vec<RunId> = world
+            .state
+            .live_runs()
+            .filter(|run| run.status != RunStatus::Waiting)
+            .map(|run| run.id)
+            .collect();
+        for run in runs {
+            self.launch(id, run);
+        }
+        self.internal(id, Command::Recover);
+    }
+
+    /// Reads workspaces again that could not be trusted, once nothing of theirs is on its way.
+    pub(super) async fn reload(&mut self) {
+        let broken: Vec<WorkspaceId> = self
+            .worlds
+            .iter()
+            .filter(|(_, world)| world.broken.is_some() && world.in_flight == 0)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in broken {
+            let old = &self.worlds[&id].state.workspace;
+            let (partition, key) = (records::partition(id), records::workspace_key(id));
+            let fallback = old.clone();
+            let loaded = async {
+                let found =
+                    load::get::<Workspace>(self.store(), partition, "workspace", &key).await?;
+                let (version, workspace) = found.unwrap_or((0, fallback));
+                load::world(self.store(), workspace, version).await
+            };
+            match loaded.await {
+                Ok(world) => {
+                    self.worlds.insert(id, world);
+                    tracing::warn!(workspace = %id, "read the workspace again after a failed write");
+                    self.resume_world(id);
+                }
+                Err(error) => {
+                    tracing::error!(workspace = %id, %error, "the workspace cannot be read");
+                    self.reload_at = Some(Instant::now() + RELOAD_AFTER);
+                }
+            }
+        }
+    }
+}
+
+/// The state is ahead of the store and cannot be trusted: nothing more is decided on it, and its runs
+/// are dropped. They start over from their journals.
+pub(super) fn distrust(world: &mut World, why: &str) {
+    if world.broken.is_none() {
+        tracing::error!(workspace = %world.state.workspace.name, why, "a write has failed");
+        world.broken = Some(why.to_owned());
+    }
+    for (_, running) in world.running.drain() {
+        running.cancel.cancel();
+        running.task.abort();
+    }
+}
