@@ -42,32 +42,56 @@ fn a_ticket_that_is_cancelled_while_its_worktree_is_made_never_runs() {
     server.apply(&team(Some(&repo), [hand("worker", "lead"), boss("lead")]));
     let before = repo.snapshot();
 
-    let id = server.tell("worker", "Never", json!([{"post": "I am here"}, {"list": ""}]));
+    let id = server.tell(
+        "worker",
+        "Never",
+        json!([{"post": "I am here"}, {"list": ""}]),
+    );
     until_there(&gate.path().join("cloning"));
     assert_eq!(server.runs(&id)[0]["status"], "provisioning");
     assert!(!processes_of(&id).is_empty(), "git is at it");
 
     let path = format!("/v1/tickets/{id}/cancel");
-    let cancelled = server.post(&path, &json!({"reason": "changed my mind"})).ok();
+    let cancelled = server
+        .post(&path, &json!({"reason": "changed my mind"}))
+        .ok();
     assert_eq!(cancelled["status"], "cancelled");
-    until("the end of git", || processes_of(&id).is_empty().then_some(()));
-    until("the worktree's end", || server.worktrees_left().is_empty().then_some(()));
+    until("the end of git", || {
+        processes_of(&id).is_empty().then_some(())
+    });
+    until("the worktree's end", || {
+        server.worktrees_left().is_empty().then_some(())
+    });
 
     // The gate opens too late for the first ticket; the next one is the first to go through it.
     std::fs::write(gate.path().join("go"), "").expect("written");
     let next = server.tell("worker", "Next", json!([{"list": ""}]));
     server.done(&next);
     let run = &server.runs(&id)[0];
-    assert_eq!((&run["status"], &run["calls"]), (&json!("cancelled"), &json!(0)));
+    assert_eq!(
+        (&run["status"], &run["calls"]),
+        (&json!("cancelled"), &json!(0))
+    );
     assert_eq!(server.runs(&id).len(), 1);
     let ticket = server.ticket(&id);
-    assert_eq!((&ticket["status"], &ticket["branches"]), (&json!("cancelled"), &json!([])));
+    assert_eq!(
+        (&ticket["status"], &ticket["branches"]),
+        (&json!("cancelled"), &json!([]))
+    );
     assert_eq!(ticket["summary"], "changed my mind");
     assert_eq!(server.messages(&id), Vec::<Value>::new());
     let events = all_events(&server);
     let started = of_kind(&events, "TicketStarted");
-    assert_eq!(started.iter().filter(|event| event["ticket"] == json!(id)).count(), 1);
-    until("the worktrees' end", || server.worktrees_left().is_empty().then_some(()));
+    assert_eq!(
+        started
+            .iter()
+            .filter(|event| event["ticket"] == json!(id))
+            .count(),
+        1
+    );
+    until("the worktrees' end", || {
+        server.worktrees_left().is_empty().then_some(())
+    });
     assert_eq!(repo.snapshot(), before);
     assert_eq!(repo.other_branches(), Vec::<String>::new());
 }
@@ -102,32 +126,55 @@ fn cancelling_a_ticket_cancels_all_below_it_and_ends_what_runs() {
     );
     let pid = |name: &str| {
         let path = pids.path().join(name);
-        until(name, || std::fs::read_to_string(&path).ok()?.trim().parse::<u32>().ok())
+        until(name, || {
+            std::fs::read_to_string(&path)
+                .ok()?
+                .trim()
+                .parse::<u32>()
+                .ok()
+        })
     };
     let pids = [pid("left"), pid("right")];
     let tree = server.tree(&root);
     let middle = &tree["children"][0];
     let mut tickets = vec![root.clone(), id_of(middle)];
-    tickets.extend(middle["children"].as_array().expect("children").iter().map(id_of));
+    tickets.extend(
+        middle["children"]
+            .as_array()
+            .expect("children")
+            .iter()
+            .map(id_of),
+    );
     assert_eq!(tickets.len(), 4);
 
-    let cancelled = server.send("POST", &format!("/v1/tickets/{root}/cancel"), &[], None).ok();
+    let cancelled = server
+        .send("POST", &format!("/v1/tickets/{root}/cancel"), &[], None)
+        .ok();
     assert_eq!(cancelled["status"], "cancelled");
     for id in &tickets {
         assert_eq!(server.ticket(id)["status"], "cancelled");
         for run in server.runs(id) {
             assert_eq!(run["status"], "cancelled");
         }
-        until("the end of its processes", || processes_of(id).is_empty().then_some(()));
+        until("the end of its processes", || {
+            processes_of(id).is_empty().then_some(())
+        });
     }
     for pid in pids {
         let path = format!("/proc/{pid}");
-        until("the command's end", || (!Path::new(&path).exists()).then_some(()));
+        until("the command's end", || {
+            (!Path::new(&path).exists()).then_some(())
+        });
     }
-    until("the worktrees' end", || server.worktrees_left().is_empty().then_some(()));
+    until("the worktrees' end", || {
+        server.worktrees_left().is_empty().then_some(())
+    });
     for id in &tickets {
         let said = server.messages(id);
-        assert!(said.iter().all(|message| message["text"] != "after"), "{said:#?}");
+        assert!(
+            said.iter().all(|message| message["text"] != "after"),
+            "{said:#?}"
+        );
     }
     let agents = server.get("/v1/agents").ok();
     for agent in agents["items"].as_array().expect("agents") {
@@ -137,11 +184,15 @@ fn cancelling_a_ticket_cancels_all_below_it_and_ends_what_runs() {
     assert_eq!(repo.other_branches(), Vec::<String>::new());
 
     // What is over cannot be cancelled; cancelling twice is once.
-    let again = server.send("POST", &format!("/v1/tickets/{root}/cancel"), &[], None).ok();
+    let again = server
+        .send("POST", &format!("/v1/tickets/{root}/cancel"), &[], None)
+        .ok();
     assert_eq!(again["status"], "cancelled");
     let done = server.tell("left", "Quick", json!([{"report": {}}]));
     server.done(&done);
-    server.send("POST", &format!("/v1/tickets/{done}/cancel"), &[], None).problem(409);
+    server
+        .send("POST", &format!("/v1/tickets/{done}/cancel"), &[], None)
+        .problem(409);
 }
 
 #[test]
@@ -150,15 +201,22 @@ fn a_guest_that_waits_is_told_that_it_was_cancelled_by_nothing_at_all() {
     let ask = json!([{"ask": {"member": "maria", "text": "Shall I?"}}, {"post": "I shall"}]);
     let id = server.tell("sub", "Ask first", ask);
     server.waiting(&id);
-    server.send("POST", &format!("/v1/tickets/{id}/cancel"), &[], None).ok();
+    server
+        .send("POST", &format!("/v1/tickets/{id}/cancel"), &[], None)
+        .ok();
     // An answer that comes too late wakes nobody.
     let answer = json!({"text": "Yes", "author": "maria"});
-    server.post(&format!("/v1/tickets/{id}/messages"), &answer).ok();
+    server
+        .post(&format!("/v1/tickets/{id}/messages"), &answer)
+        .ok();
     let next = server.tell("sub", "Next", json!([{"report": {}}]));
     server.done(&next);
     assert_eq!(server.runs(&id)[0]["status"], "cancelled");
     let said = server.messages(&id);
-    assert!(said.iter().all(|message| message["text"] != "I shall"), "{said:#?}");
+    assert!(
+        said.iter().all(|message| message["text"] != "I shall"),
+        "{said:#?}"
+    );
 }
 
 fn id_of(node: &Value) -> String {

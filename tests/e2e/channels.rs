@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 fn server() -> Server {
     Server::scripted(&team(
         None,
-        [boss("lead"), hand("ada", "lead"), hand("bea", "lead"), hand("cleo", "lead")],
+        [
+            boss("lead"),
+            hand("ada", "lead"),
+            hand("bea", "lead"),
+            hand("cleo", "lead"),
+        ],
     ))
 }
 
@@ -19,8 +24,16 @@ fn said(server: &Server, ticket: &str) -> Vec<(String, String, String)> {
         .map(|(at, message)| {
             assert_eq!(message["index"], at, "indexes are dense");
             let author = &message["author"];
-            let name = if author["name"].is_null() { &author["type"] } else { &author["name"] };
-            (field(name), field(&message["kind"]), field(&message["text"]))
+            let name = if author["name"].is_null() {
+                &author["type"]
+            } else {
+                &author["name"]
+            };
+            (
+                field(name),
+                field(&message["kind"]),
+                field(&message["text"]),
+            )
         })
         .collect()
 }
@@ -45,10 +58,15 @@ fn a_person_is_asked_and_the_answer_goes_on() {
     );
     let run = server.waiting(&id);
     assert_eq!(run["wait"]["kind"], "answer");
-    assert_eq!(run["wait"]["member"], json!({"type": "person", "name": "maria"}));
+    assert_eq!(
+        run["wait"]["member"],
+        json!({"type": "person", "name": "maria"})
+    );
     let path = format!("/v1/tickets/{id}/messages");
     // Another person is not the one who was asked.
-    server.post(&path, &json!({"text": "Green!", "author": "otto"})).ok();
+    server
+        .post(&path, &json!({"text": "Green!", "author": "otto"}))
+        .ok();
     assert_eq!(server.runs(&id)[0]["status"], "waiting");
     let question = run["wait"]["question"].clone();
     let answer = json!({"text": "Blue", "author": "maria", "reply_to": question});
@@ -69,7 +87,10 @@ fn a_person_is_asked_and_the_answer_goes_on() {
             line("ada", "text", "Thanks"),
         ]
     );
-    assert_eq!(answers[4]["messages"].as_array().expect("messages").len(), 6);
+    assert_eq!(
+        answers[4]["messages"].as_array().expect("messages").len(),
+        6
+    );
 }
 
 #[test]
@@ -101,9 +122,15 @@ fn a_subordinate_asks_its_boss_and_gets_its_answer() {
     );
     let answers = server.answers(&id);
     let asked = answers[2]["messages"].as_array().expect("messages");
-    assert!(asked.iter().any(|message| message["text"] == "Like this?"), "{asked:#?}");
+    assert!(
+        asked.iter().any(|message| message["text"] == "Like this?"),
+        "{asked:#?}"
+    );
     let report = &answers[4]["reports"][0];
-    assert_eq!(report["output"]["steps"][0]["text"], "Just so.", "{report:#}");
+    assert_eq!(
+        report["output"]["steps"][0]["text"], "Just so.",
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -112,7 +139,11 @@ fn who_is_mentioned_and_who_may_speak() {
     let agents = server.get("/v1/agents").ok();
     let id_of = |name: &str| {
         let items = agents["items"].as_array().expect("agents");
-        items.iter().find(|one| one["name"] == name).expect("it is there")["id"].clone()
+        items
+            .iter()
+            .find(|one| one["name"] == name)
+            .expect("it is there")["id"]
+            .clone()
     };
     let id = server.tell(
         "ada",
@@ -139,11 +170,18 @@ fn who_is_mentioned_and_who_may_speak() {
         ]),
     );
     let helped = server.answers(&other);
-    assert!(helped[0]["messages"].as_array().is_some_and(|all| !all.is_empty()));
+    assert!(
+        helped[0]["messages"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty())
+    );
     assert_eq!(helped[2]["title"], "Talk");
 
     let answers = server.answers(&id);
-    assert_eq!(answers[0]["error"]["kind"], "not-found", "bea is no member yet");
+    assert_eq!(
+        answers[0]["error"]["kind"], "not-found",
+        "bea is no member yet"
+    );
     let why = answers[0]["error"]["text"].as_str().expect("a text");
     assert!(why.contains("bea is not in the channel"), "{why}");
     assert_eq!(answers[1]["error"]["kind"], "not-found");
@@ -158,7 +196,10 @@ fn who_is_mentioned_and_who_may_speak() {
     let named = mentions("@bea and @nobody, and mail@bea");
     assert_eq!(named[0], id_of("bea"), "{named}");
     let ticket = server.ticket(&id);
-    assert_eq!(ticket["collaborators"], json!([{"id": id_of("bea"), "name": "bea"}]));
+    assert_eq!(
+        ticket["collaborators"],
+        json!([{"id": id_of("bea"), "name": "bea"}])
+    );
 
     // Whoever is no member can neither read nor speak.
     let stranger = server.tell(
@@ -194,9 +235,15 @@ fn memory_is_kept_from_ticket_to_ticket_and_over_a_restart() {
 
     let recall = json!([{"memory_get": "colour"}, {"memory_get": "gone"}, {"memory_keys": "si"}]);
     let second = server.tell("ada", "Recall", recall.clone());
-    assert_eq!(server.answers(&second), [json!("blue"), Value::Null, json!(["size"])]);
+    assert_eq!(
+        server.answers(&second),
+        [json!("blue"), Value::Null, json!(["size"])]
+    );
     let other = server.tell("bea", "Peek", recall);
-    assert_eq!(server.answers(&other), [Value::Null, Value::Null, json!([])]);
+    assert_eq!(
+        server.answers(&other),
+        [Value::Null, Value::Null, json!([])]
+    );
 }
 
 #[test]
@@ -220,7 +267,10 @@ fn the_board_shows_a_run_its_own_tree() {
         ]),
     );
     let answers = server.answers(&id);
-    assert_eq!(answers[2]["reports"][0]["outcome"], "completed", "{answers:#?}");
+    assert_eq!(
+        answers[2]["reports"][0]["outcome"], "completed",
+        "{answers:#?}"
+    );
     let titles: Vec<&Value> = answers[4]
         .as_array()
         .expect("a list")
@@ -236,5 +286,8 @@ fn the_board_shows_a_run_its_own_tree() {
     assert_eq!(ticket["links"][0]["kind"], "relates");
     let children = server.children(&id);
     assert_eq!(children[0]["delegated_by"]["name"], "lead");
-    assert_eq!((&children[1]["status"], &children[1]["assignee"]), (&json!("open"), &Value::Null));
+    assert_eq!(
+        (&children[1]["status"], &children[1]["assignee"]),
+        (&json!("open"), &Value::Null)
+    );
 }

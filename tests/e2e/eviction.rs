@@ -14,7 +14,10 @@ fn a_waiting_boss_is_parked_and_goes_on_where_it_was() {
         ..Setup::default()
     });
     server.add(&["scripted", "scripted-sub"]);
-    let agents = [boss("lead").may_run(&command), hand("sub", "lead").may_run(&command)];
+    let agents = [
+        boss("lead").may_run(&command),
+        hand("sub", "lead").may_run(&command),
+    ];
     server.apply(&team(Some(&repo), agents));
     let sub = json!([
         {"post": "before"},
@@ -42,19 +45,35 @@ fn a_waiting_boss_is_parked_and_goes_on_where_it_was() {
         ]),
     );
     // Both the boss and its subordinate leave memory.
-    let parked = || server.logged().matches("has left memory while it waits").count();
+    let parked = || {
+        server
+            .logged()
+            .matches("has left memory while it waits")
+            .count()
+    };
     until("two parked runs", || (parked() >= 2).then_some(()));
     let run = server.waiting(&id);
     assert_eq!(run["wait"]["kind"], "reports");
     let lead = server.get("/v1/agents/lead").ok();
     assert_eq!(lead["tracking_status"], "waiting_subordinates");
-    let child = server.children(&id)[0]["id"].as_str().expect("an id").to_owned();
+    let child = server.children(&id)[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     let answer = json!({"text": "Yes", "author": "maria"});
-    server.post(&format!("/v1/tickets/{child}/messages"), &answer).ok();
+    server
+        .post(&format!("/v1/tickets/{child}/messages"), &answer)
+        .ok();
 
     let answers = server.answers(&id);
-    assert_eq!(answers[6]["reports"][0]["outcome"], "completed", "{answers:#?}");
-    assert_ne!(answers[2], answers[7], "randomness goes on, it does not start over");
+    assert_eq!(
+        answers[6]["reports"][0]["outcome"], "completed",
+        "{answers:#?}"
+    );
+    assert_ne!(
+        answers[2], answers[7],
+        "randomness goes on, it does not start over"
+    );
     let steps = &answers[6]["reports"][0]["output"]["steps"];
     assert_eq!(steps[3]["text"], "Yes");
     assert_ne!(steps[2], steps[4]);
@@ -87,15 +106,19 @@ fn many_waits_of_one_run_are_all_taken_up_again() {
         {"await": {"join": "all"}}
     ]);
     let script = json!([{"repeat": {"times": 10, "steps": round}}]);
-    let tickets: Vec<String> =
-        (0..4).map(|number| server.tell("lead", &format!("Rounds {number}"), script.clone())).collect();
+    let tickets: Vec<String> = (0..4)
+        .map(|number| server.tell("lead", &format!("Rounds {number}"), script.clone()))
+        .collect();
     for id in tickets {
         let answers = server.answers(&id);
         let rounds = answers[0].as_array().expect("rounds");
         assert_eq!(rounds.len(), 10);
         for (at, joined) in rounds.iter().enumerate() {
             assert_eq!(joined["met"], true);
-            assert_eq!(joined["reports"].as_array().map(Vec::len), Some(2 * (at + 1)));
+            assert_eq!(
+                joined["reports"].as_array().map(Vec::len),
+                Some(2 * (at + 1))
+            );
         }
         assert_eq!(server.children(&id).len(), 20);
     }

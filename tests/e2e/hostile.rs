@@ -5,17 +5,29 @@ use serde_json::{Value, json};
 
 fn server() -> Server {
     let server = Server::start();
-    server.add(&["scripted", "scripted-sub", "spin", "sleeper", "hoarder", "trapper"]);
+    server.add(&[
+        "scripted",
+        "scripted-sub",
+        "spin",
+        "sleeper",
+        "hoarder",
+        "trapper",
+    ]);
     server.apply(&team(
         None,
         [
             boss("lead"),
-            agent("spinner", "spin").limit("guest_time_ms", 6_000).at_once(4).under("lead"),
+            agent("spinner", "spin")
+                .limit("guest_time_ms", 6_000)
+                .at_once(4)
+                .under("lead"),
             agent("sleeper", "sleeper"),
             agent("hoarder", "hoarder").limit("memory_bytes", 64 << 20),
             agent("trapper", "trapper").under("lead"),
             hand("neighbour", "lead").at_once(4),
-            hand("odd", "lead").limit("memory_bytes", 32 << 20).limit("max_calls", 50),
+            hand("odd", "lead")
+                .limit("memory_bytes", 32 << 20)
+                .limit("max_calls", 50),
         ],
     ));
     server
@@ -37,7 +49,9 @@ fn guests_that_spin_are_stopped_while_a_neighbour_finishes() {
     // More than there are processors to spin on.
     let spinners: Vec<String> = (0..4).map(|_| give(&server, "spinner")).collect();
     server.wait("the spinners", |client| {
-        let started = spinners.iter().all(|id| client.ticket(id)["status"] == "in_progress");
+        let started = spinners
+            .iter()
+            .all(|id| client.ticket(id)["status"] == "in_progress");
         started.then_some(())
     });
     neighbours_work(&server);
@@ -48,10 +62,15 @@ fn guests_that_spin_are_stopped_while_a_neighbour_finishes() {
     let events = all_events(&server);
     let seqs = |kind: &str| -> Vec<u64> {
         let of = of_kind(&events, kind);
-        of.iter().filter_map(|event| event["seq"].as_u64()).collect()
+        of.iter()
+            .filter_map(|event| event["seq"].as_u64())
+            .collect()
     };
     let (completed, failed) = (seqs("TicketCompleted"), seqs("TicketFailed"));
-    assert!(completed[0] < failed[0], "the neighbour did not have to wait for the spinners");
+    assert!(
+        completed[0] < failed[0],
+        "the neighbour did not have to wait for the spinners"
+    );
     neighbours_work(&server);
 }
 
@@ -67,7 +86,8 @@ fn a_guest_that_sleeps_through_wasi_is_told_why_it_may_not() {
 fn a_guest_that_sleeps_in_a_host_call_wakes_at_the_calls_limit_or_the_tickets() {
     let server = Server::start();
     server.add(&["scripted", "scripted-sub", "sleeper"]);
-    let ask = |ms: u64| json!({"mode": "ask", "member": "godot", "text": "Coming?", "timeout_ms": ms});
+    let ask =
+        |ms: u64| json!({"mode": "ask", "member": "godot", "text": "Coming?", "timeout_ms": ms});
     server.apply(&team(
         None,
         [
@@ -103,7 +123,11 @@ fn a_guest_that_traps_is_shown_with_what_it_said_last() {
     assert!(why.contains("this guest traps on purpose"), "{why}");
     let run = server.runs(&id).pop().expect("it ran");
     assert_eq!(run["status"], "failed");
-    assert!(run["error"].as_str().is_some_and(|error| error.contains("failed")));
+    assert!(
+        run["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("failed"))
+    );
     let log = server.log(run["id"].as_str().expect("an id"));
     assert!(log.contains("about to trap on \"For trapper\""), "{log}");
     let agent = server.get("/v1/agents/trapper").ok();
@@ -115,30 +139,47 @@ fn a_guest_that_traps_is_shown_with_what_it_said_last() {
 fn a_component_of_the_wrong_world_is_refused_with_what_is_missing() {
     let server = server();
     let before = server.get("/v1/plugins").ok();
-    let problem = server.upload("wrong", "0.1.0", guest("wrong-world")).problem(422);
+    let problem = server
+        .upload("wrong", "0.1.0", guest("wrong-world"))
+        .problem(422);
     let detail = problem["detail"].as_str().expect("a text");
     for word in ["work", "choose"] {
         assert!(detail.contains(word), "it names what is missing: {detail}");
     }
-    let garbage = server.upload("garbage", "0.1.0", b"\0asm, or not".to_vec()).problem(422);
-    assert!(garbage["detail"].as_str().is_some_and(|text| text.contains("component")), "{garbage}");
+    let garbage = server
+        .upload("garbage", "0.1.0", b"\0asm, or not".to_vec())
+        .problem(422);
+    assert!(
+        garbage["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("component")),
+        "{garbage}"
+    );
     server.upload("empty", "0.1.0", Vec::new()).problem(422);
     let module = b"\0asm\x01\0\0\0".to_vec();
     server.upload("module", "0.1.0", module).problem(422);
     assert_eq!(server.get("/v1/plugins").ok(), before, "none is registered");
     // A version names one component for ever.
-    server.upload("scripted", "0.1.0", guest("spin")).problem(409);
-    server.upload("no name", "0.1.0", guest("spin")).problem(422);
+    server
+        .upload("scripted", "0.1.0", guest("spin"))
+        .problem(409);
+    server
+        .upload("no name", "0.1.0", guest("spin"))
+        .problem(422);
     neighbours_work(&server);
 }
 
 #[test]
 fn a_bad_plugin_never_replaces_a_good_one() {
     let server = server();
-    server.upload("scripted-sub", "0.2.0", guest("wrong-world")).problem(422);
+    server
+        .upload("scripted-sub", "0.2.0", guest("wrong-world"))
+        .problem(422);
     neighbours_work(&server);
     // A good one does, for the runs that start after it.
-    server.upload("scripted-sub", "0.2.0", guest("trapper")).ok();
+    server
+        .upload("scripted-sub", "0.2.0", guest("trapper"))
+        .ok();
     let id = server.tell("neighbour", "New", json!([{"post": "x"}]));
     server.failed(&id);
     let run = server.runs(&id).pop().expect("it ran");
@@ -151,7 +192,11 @@ fn odd_guests_fail_by_themselves() {
     let table: [(&str, Value, &str); 5] = [
         ("Recurse", json!([{"recurse": true}]), "used up its stack"),
         ("Panic", json!([{"panic": "good bye"}]), "good bye"),
-        ("Allocate", json!([{"allocate": 1u64 << 30}]), "memory than its 32 MiB"),
+        (
+            "Allocate",
+            json!([{"allocate": 1u64 << 30}]),
+            "memory than its 32 MiB",
+        ),
         (
             "Call",
             json!([{"repeat": {"times": 1_000, "steps": [{"memory_get": "x"}]}}]),
@@ -164,10 +209,19 @@ fn odd_guests_fail_by_themselves() {
         assert!(why.contains(expected), "{title}: {why}");
     }
     // A flood of output is cut, and is no failure.
-    let id = server.tell("odd", "Flood", json!([{"print_bytes": 20 << 20}, {"post": "dry"}]));
+    let id = server.tell(
+        "odd",
+        "Flood",
+        json!([{"print_bytes": 20 << 20}, {"post": "dry"}]),
+    );
     server.done(&id);
     let run = server.runs(&id).pop().expect("it ran");
-    assert!(run["log_bytes"].as_u64().is_some_and(|bytes| bytes < 8 << 20), "{run:#}");
+    assert!(
+        run["log_bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes < 8 << 20),
+        "{run:#}"
+    );
     neighbours_work(&server);
 }
 
@@ -188,7 +242,10 @@ fn what_is_too_large_is_refused_and_the_limit_is_named() {
     for answer in &answers[..2] {
         assert_eq!(answer["error"]["kind"], "limit", "{answer}");
         let said = answer["error"]["text"].as_str().expect("a text");
-        assert!(said.contains("1000 bytes (limit `message_bytes`)"), "{said}");
+        assert!(
+            said.contains("1000 bytes (limit `message_bytes`)"),
+            "{said}"
+        );
     }
     assert!(answers[2].is_string());
     let large = json!([{"report": {"output": "x".repeat(20_000)}}]);
@@ -202,7 +259,9 @@ fn what_is_too_large_is_refused_and_the_limit_is_named() {
 fn a_run_that_is_busy_for_too_long_is_stopped_with_its_command() {
     let repo = Repo::new();
     let command = ["sleep", "600"];
-    let busy = hand("busy", "lead").may_run(&command).limit("run_time_ms", 2_000);
+    let busy = hand("busy", "lead")
+        .may_run(&command)
+        .limit("run_time_ms", 2_000);
     let server = Server::scripted(&team(Some(&repo), [boss("lead"), busy]));
     let id = server.tell("busy", "Be busy", json!([{"run": command}]));
     let why = server.failed(&id);
@@ -240,5 +299,8 @@ fn a_dead_subordinate_is_a_failed_report_and_never_silence() {
     assert_eq!(of("Spin")["outcome"], "failed");
     assert_eq!(of("Work")["summary"], "fine");
     let text = of("Trap")["text"].as_str().expect("a text");
-    assert!(text.contains("Status: FAILED") && text.contains("traps on purpose"), "{text}");
+    assert!(
+        text.contains("Status: FAILED") && text.contains("traps on purpose"),
+        "{text}"
+    );
 }

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
-const REQUEST: &str =
-    "Count the lines by language. List every TODO and FIXME. Show who changed what most this month.";
+const REQUEST: &str = "Count the lines by language. List every TODO and FIXME. Show who changed what most this month.";
 
 /// A user's data folder, with nothing in it but what was compiled before.
 fn home() -> TempDir {
@@ -21,7 +20,11 @@ fn home() -> TempDir {
 
 fn nothing_left(home: &Path) {
     let asks = home.join("adjutant/asks");
-    assert_eq!(names_in(&asks), Vec::<String>::new(), "a private host leaves nothing");
+    assert_eq!(
+        names_in(&asks),
+        Vec::<String>::new(),
+        "a private host leaves nothing"
+    );
 }
 
 #[test]
@@ -31,17 +34,31 @@ fn ask_answers_with_nothing_configured() {
     let text = adjutant(home.path(), &["ask", "--repo", &repo.text(), REQUEST]).ended(0);
 
     // The answer: each part with its result.
-    for part in ["Count the lines by language", "List every TODO and FIXME", "Show who changed what"] {
+    for part in [
+        "Count the lines by language",
+        "List every TODO and FIXME",
+        "Show who changed what",
+    ] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }
-    for result in ["Rust", "Python", "Markdown", "greet somebody", "say more", "Ada Lovelace"] {
+    for result in [
+        "Rust",
+        "Python",
+        "Markdown",
+        "greet somebody",
+        "say more",
+        "Ada Lovelace",
+    ] {
         assert!(text.contains(result), "{result:?} is missing:\n{text}");
     }
     // How it went, as plain lines: who was chosen, and what each was doing.
     for name in ["counter", "searcher", "historian"] {
         assert!(text.contains(name), "{name:?} is missing:\n{text}");
     }
-    assert!(!text.contains('\u{1b}') && !text.contains('\r'), "plain lines only:\n{text}");
+    assert!(
+        !text.contains('\u{1b}') && !text.contains('\r'),
+        "plain lines only:\n{text}"
+    );
     let last = text.trim_end().lines().last().expect("a last line");
     assert!(last.starts_with("done after"), "{last}");
     assert_eq!(repo.snapshot(), before);
@@ -53,11 +70,17 @@ fn ask_gives_programs_one_document() {
     let (repo, home) = (Repo::new(), home());
     let args = ["--json", "ask", "--repo", &repo.text(), REQUEST];
     let document = adjutant(home.path(), &args).json(0);
-    assert_eq!((&document["ok"], &document["status"]), (&json!(true), &json!("done")));
+    assert_eq!(
+        (&document["ok"], &document["status"]),
+        (&json!(true), &json!("done"))
+    );
     assert_eq!(document["failed"], json!([]));
     let parts = document["parts"].as_array().expect("parts");
     assert_eq!(parts.len(), 3);
-    let agents: Vec<&str> = parts.iter().filter_map(|part| part["agent"].as_str()).collect();
+    let agents: Vec<&str> = parts
+        .iter()
+        .filter_map(|part| part["agent"].as_str())
+        .collect();
     assert_eq!(agents, ["counter", "searcher", "historian"]);
     for part in parts {
         assert_eq!(part["status"], "done");
@@ -66,8 +89,13 @@ fn ask_gives_programs_one_document() {
         assert!(["high", "medium", "low"].contains(&part["confidence"].as_str().expect("a word")));
         assert_eq!(part["output"]["commands"][0]["exit_code"], 0, "{part:#}");
     }
-    let rows = parts[0]["output"]["commands"][0]["rows"].as_array().expect("rows");
-    let rust = rows.iter().find(|row| row["language"] == "Rust").expect("Rust is there");
+    let rows = parts[0]["output"]["commands"][0]["rows"]
+        .as_array()
+        .expect("rows");
+    let rust = rows
+        .iter()
+        .find(|row| row["language"] == "Rust")
+        .expect("Rust is there");
     assert_eq!(rust["lines"].to_string().trim_matches('"'), "3", "{rust}");
     nothing_left(home.path());
 }
@@ -102,12 +130,26 @@ fn ask_ends_with_1_and_names_the_parts_that_failed() {
     std::fs::write(&file, team).expect("written");
     let file = file.to_str().expect("a text");
     let repo_path = repo.text();
-    let args = ["ask", "--repo", &repo_path, "--team", file, "Greet and break."];
+    let args = [
+        "ask",
+        "--repo",
+        &repo_path,
+        "--team",
+        file,
+        "Greet and break.",
+    ];
     let ran = adjutant(home.path(), &args);
-    assert!(ran.stderr.contains("not done: \"Break things\""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("not done: \"Break things\""),
+        "{}",
+        ran.stderr
+    );
     let text = ran.ended(1);
     assert!(text.contains("1 of 2 parts failed: Break things"), "{text}");
-    assert!(text.contains("hello there") && text.contains("no such luck"), "{text}");
+    assert!(
+        text.contains("hello there") && text.contains("no such luck"),
+        "{text}"
+    );
 
     let document = adjutant(home.path(), &[&["--json"], &args[..]].concat()).json(1);
     assert_eq!(document["ok"], false);
@@ -170,7 +212,10 @@ fn ask_cleans_up_when_it_is_interrupted() {
     rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it is told");
     let code = child.wait().expect("it ends").code();
     assert_eq!(code, Some(130));
-    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "its command is ended with it");
+    assert!(
+        !Path::new(&format!("/proc/{pid}")).exists(),
+        "its command is ended with it"
+    );
     nothing_left(home.path());
 }
 
@@ -182,7 +227,15 @@ fn a_served_host_does_the_same_job() {
     let home = folder();
     // Through the command line, on a host that runs already.
     let on = server.url.clone();
-    let args = ["--json", "ask", "--on", &on, "--repo", &repo.text(), REQUEST];
+    let args = [
+        "--json",
+        "ask",
+        "--on",
+        &on,
+        "--repo",
+        &repo.text(),
+        REQUEST,
+    ];
     let document = adjutant(home.path(), &args).json(0);
     assert_eq!(document["ok"], true);
     let id = document["ticket"].as_str().expect("an id");
@@ -191,7 +244,9 @@ fn a_served_host_does_the_same_job() {
     let ticket = server.ticket(id);
     let workspace = ticket["workspace"].as_str().expect("an id");
     let new = json!({"title": REQUEST, "assignee": "coordinator"});
-    let made = server.post(&format!("/v1/tickets?workspace={workspace}"), &new).ok();
+    let made = server
+        .post(&format!("/v1/tickets?workspace={workspace}"), &new)
+        .ok();
     let again = made["id"].as_str().expect("an id");
     let path = format!("/v1/events?ticket={again}&after=0");
     let events = crate::support::Events::open(&server, &path, None);
@@ -209,12 +264,22 @@ fn a_served_host_does_the_same_job() {
     assert_eq!(children.len(), 3);
     for child in &children {
         assert_eq!(child["delegated_by"]["name"], "coordinator");
-        assert!(child["choice"]["reason"].as_str().is_some_and(|why| !why.is_empty()));
+        assert!(
+            child["choice"]["reason"]
+                .as_str()
+                .is_some_and(|why| !why.is_empty())
+        );
         let run = child["run"].as_str().expect("a run");
         let log = server.log(run);
-        assert!(!log.is_empty(), "what its command printed is in the run's log");
+        assert!(
+            !log.is_empty(),
+            "what its command printed is in the run's log"
+        );
         let journal = server.journal(run);
-        let calls: Vec<&str> = journal.iter().filter_map(|one| one["call"].as_str()).collect();
+        let calls: Vec<&str> = journal
+            .iter()
+            .filter_map(|one| one["call"].as_str())
+            .collect();
         assert!(calls.contains(&"worktree.run"), "{calls:?}");
     }
     // What the commands printed was streamed while they ran.
@@ -222,7 +287,9 @@ fn a_served_host_does_the_same_job() {
     assert!(!of_kind(&data, "RunOutput").is_empty());
     let progress = of_kind(&data, "MessagePosted");
     assert!(progress.iter().any(|event| event["kind"] == "progress"));
-    until("the worktrees' end", || server.worktrees_left().is_empty().then_some(()));
+    until("the worktrees' end", || {
+        server.worktrees_left().is_empty().then_some(())
+    });
     assert_eq!(repo.snapshot(), before);
     assert_eq!(repo.other_branches(), Vec::<String>::new());
 
@@ -230,7 +297,10 @@ fn a_served_host_does_the_same_job() {
     let events = server.get(&format!("/v1/tickets/{again}/tree")).ok();
     assert_eq!(server.end(), Some(0));
     server.restart();
-    assert_eq!(server.get(&format!("/v1/tickets/{again}/tree")).ok(), events);
+    assert_eq!(
+        server.get(&format!("/v1/tickets/{again}/tree")).ok(),
+        events
+    );
 }
 
 #[test]
@@ -251,22 +321,37 @@ fn a_failing_part_is_in_the_summary_and_all_failing_is_a_failure() {
         [
             lead("lead"),
             hand("baker", "lead", "bake bread", &["echo", "bread"]),
-            hand("brewer", "lead", "brew beer", &["sh", "-c", "echo foam; exit 4"]),
-            lead("gloomy").config(json!({"parts": ["Brew beer", {"title": "Fly", "to": "nobody"}]})),
+            hand(
+                "brewer",
+                "lead",
+                "brew beer",
+                &["sh", "-c", "echo foam; exit 4"],
+            ),
+            lead("gloomy")
+                .config(json!({"parts": ["Brew beer", {"title": "Fly", "to": "nobody"}]})),
             hand("brewer2", "gloomy", "brew beer", &["false"]),
         ],
     ));
     let ask = |to: &str, title: &str| server.create(&json!({"title": title, "assignee": to}));
     let mixed = server.done(&ask("lead", "Bake bread. Brew beer."));
     let summary = mixed["summary"].as_str().expect("a text");
-    assert!(summary.starts_with("1 of 2 parts failed: Brew beer"), "{summary}");
-    assert!(summary.contains("bread") && summary.contains("**failed**"), "{summary}");
+    assert!(
+        summary.starts_with("1 of 2 parts failed: Brew beer"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("bread") && summary.contains("**failed**"),
+        "{summary}"
+    );
     assert_eq!(mixed["output"]["failed"], json!(["Brew beer."]));
     let beer = &mixed["output"]["parts"][1];
     assert_eq!(beer["output"]["commands"][0]["exit_code"], 4, "{beer:#}");
 
     let why = server.failed(&ask("gloomy", "Whatever"));
-    assert!(why.starts_with("2 of 2 parts failed: Brew beer; Fly"), "{why}");
+    assert!(
+        why.starts_with("2 of 2 parts failed: Brew beer; Fly"),
+        "{why}"
+    );
     let events = all_events(&server);
     assert_eq!(of_kind(&events, "WorkPlanProposed").len(), 2);
 }

@@ -6,7 +6,11 @@ use std::sync::Barrier;
 
 #[test]
 fn of_two_assignments_at_once_one_wins() {
-    let agents = [boss("lead"), hand("one", "lead").at_once(50), hand("two", "lead").at_once(50)];
+    let agents = [
+        boss("lead"),
+        hand("one", "lead").at_once(50),
+        hand("two", "lead").at_once(50),
+    ];
     let server = Server::scripted(&team(None, agents));
     let wait = crate::support::steps(json!([{"ask": {"member": "maria", "text": "Go?"}}]));
     for round in 0..10 {
@@ -33,7 +37,12 @@ fn of_two_assignments_at_once_one_wins() {
         });
         let won = statuses.iter().filter(|status| **status == 200).count();
         assert_eq!(won, 1, "{statuses:?}");
-        assert!(statuses.iter().all(|status| matches!(status, 200 | 409 | 412)), "{statuses:?}");
+        assert!(
+            statuses
+                .iter()
+                .all(|status| matches!(status, 200 | 409 | 412)),
+            "{statuses:?}"
+        );
         let winner = if statuses[0] == 200 { "one" } else { "two" };
         assert_eq!(server.ticket(&id)["assignee"]["name"], winner);
         let runs = server.runs(&id);
@@ -45,19 +54,31 @@ fn of_two_assignments_at_once_one_wins() {
 #[test]
 fn an_old_entity_tag_is_refused_and_a_new_one_is_taken() {
     let server = Server::scripted(&team(None, [boss("lead"), hand("one", "lead")]));
-    let reply = server.post("/v1/tickets", &json!({"title": "Watch me", "description": "{}"}));
+    let reply = server.post(
+        "/v1/tickets",
+        &json!({"title": "Watch me", "description": "{}"}),
+    );
     let id = reply.ok()["id"].as_str().expect("an id").to_owned();
     let old = reply.etag();
-    let same = server.send("GET", &format!("/v1/tickets/{id}"), &[("if-none-match", &old)], None);
+    let same = server.send(
+        "GET",
+        &format!("/v1/tickets/{id}"),
+        &[("if-none-match", &old)],
+        None,
+    );
     assert_eq!(same.status, 304);
     let path = format!("/v1/tickets/{id}/collaborators");
     server.post(&path, &json!({"agent": "one"})).ok();
     let assign = format!("/v1/tickets/{id}/assign");
     let body = json!({"agent": "one"});
-    server.post_with(&assign, &[("if-match", &old)], &body).problem(412);
+    server
+        .post_with(&assign, &[("if-match", &old)], &body)
+        .problem(412);
     let new = server.get(&format!("/v1/tickets/{id}"));
     assert_ne!(new.etag(), old);
-    server.post_with(&assign, &[("if-match", &new.etag())], &body).ok();
+    server
+        .post_with(&assign, &[("if-match", &new.etag())], &body)
+        .ok();
     server.over(&id);
 }
 
@@ -73,24 +94,39 @@ fn a_busy_agent_queues_and_takes_the_next_when_it_is_free() {
         let agent = server.get("/v1/agents/only").ok();
         assert_eq!(agent["current"], json!([id]));
         assert_eq!(agent["queued"], tickets.len() - at - 1);
-        assert_eq!(agent["tracking_status"], "blocked", "it waits for an answer");
+        assert_eq!(
+            agent["tracking_status"], "blocked",
+            "it waits for an answer"
+        );
         for later in &tickets[at + 1..] {
             let ticket = server.ticket(later);
-            assert_eq!((&ticket["status"], &ticket["run"]), (&json!("open"), &Value::Null));
+            assert_eq!(
+                (&ticket["status"], &ticket["run"]),
+                (&json!("open"), &Value::Null)
+            );
         }
         let answer = json!({"text": "Go on", "author": "maria"});
-        server.post(&format!("/v1/tickets/{id}/messages"), &answer).ok();
+        server
+            .post(&format!("/v1/tickets/{id}/messages"), &answer)
+            .ok();
         server.done(id);
     }
     let events = all_events(&server);
     let seq = |kind: &str, id: &String| {
-        let found = of_kind(&events, kind).into_iter().find(|event| event["ticket"] == json!(id));
-        found.and_then(|event| event["seq"].as_u64()).expect("a number")
+        let found = of_kind(&events, kind)
+            .into_iter()
+            .find(|event| event["ticket"] == json!(id));
+        found
+            .and_then(|event| event["seq"].as_u64())
+            .expect("a number")
     };
     for pair in tickets.windows(2) {
         assert!(seq("TicketCompleted", &pair[0]) < seq("TicketStarted", &pair[1]));
     }
-    assert_eq!(server.get("/v1/agents/only").ok()["tracking_status"], "idle");
+    assert_eq!(
+        server.get("/v1/agents/only").ok()["tracking_status"],
+        "idle"
+    );
 }
 
 #[test]
@@ -108,16 +144,31 @@ fn more_places_let_queued_tickets_start() {
 
 #[test]
 fn a_ticket_in_progress_is_taken_away_only_with_a_reason() {
-    let agents = [boss("lead"), hand("one", "lead"), agent("two", "scripted-sub")];
+    let agents = [
+        boss("lead"),
+        hand("one", "lead"),
+        agent("two", "scripted-sub"),
+    ];
     let server = Server::scripted(&team(None, agents));
-    let id = server.tell("one", "Mine", json!([{"ask": {"member": "maria", "text": "?"}}]));
+    let id = server.tell(
+        "one",
+        "Mine",
+        json!([{"ask": {"member": "maria", "text": "?"}}]),
+    );
     server.waiting(&id);
     let path = format!("/v1/tickets/{id}/assign");
     let problem = server.post(&path, &json!({"agent": "two"})).problem(409);
     let detail = problem["detail"].as_str().expect("a text");
     assert!(detail.contains("in progress with one"), "{detail}");
-    server.post(&path, &json!({"agent": "two", "reason": "one is on holiday"})).ok();
-    server.wait("the second run", |client| (client.runs(&id).len() == 2).then_some(()));
+    server
+        .post(
+            &path,
+            &json!({"agent": "two", "reason": "one is on holiday"}),
+        )
+        .ok();
+    server.wait("the second run", |client| {
+        (client.runs(&id).len() == 2).then_some(())
+    });
     let runs = server.runs(&id);
     assert_eq!(runs[0]["status"], "cancelled");
     assert_eq!(runs[1]["agent"]["name"], "two");

@@ -37,7 +37,9 @@ impl Office {
             {"await": {"join": "all"}},
             {"report": {"summary": "all in", "with_steps": true}}
         ]);
-        let id = self.server.tell("lead", &format!("Have done: {title}"), script);
+        let id = self
+            .server
+            .tell("lead", &format!("Have done: {title}"), script);
         let children: Vec<String> = self.server.wait("the delegations", |client| {
             let children = client.children(&id);
             (children.len() == to.len()).then(|| children.iter().map(id_of).collect())
@@ -52,7 +54,8 @@ impl Office {
     fn line(&self, ticket: &str) -> String {
         let message = self.task(ticket);
         let line = message.lines().find(|line| line.starts_with("curl "));
-        line.unwrap_or_else(|| panic!("no line to copy: {message}")).to_owned()
+        line.unwrap_or_else(|| panic!("no line to copy: {message}"))
+            .to_owned()
     }
 
     fn task(&self, ticket: &str) -> String {
@@ -87,12 +90,16 @@ fn the_line_from_the_task_reports_once() {
     let child = &children[0];
 
     let task = office.task(child);
-    let head = format!("[DELEGATED TASK from boss \"lead\" ({})]\n\n", office.ids["lead"]);
+    let head = format!(
+        "[DELEGATED TASK from boss \"lead\" ({})]\n\n",
+        office.ids["lead"]
+    );
     assert!(task.starts_with(&head), "{task}");
     for part in ["Review the change", "Look at it.", "Be kind.", "\n---\n"] {
         assert!(task.contains(part), "{part:?} is missing: {task}");
     }
-    let footer = "This task was delegated by your boss agent. When you finish, report completion using:";
+    let footer =
+        "This task was delegated by your boss agent. When you finish, report completion using:";
     assert!(task.contains(footer), "{task}");
 
     let line = office.line(child);
@@ -111,7 +118,10 @@ fn the_line_from_the_task_reports_once() {
         })
     );
     let second = shell(&line).json(0);
-    assert_eq!((&second["success"], &second["accepted"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&second["success"], &second["accepted"]),
+        (&json!(false), &json!(false))
+    );
     assert_eq!(second["forwarded"], false);
     let reason = second["reason"].as_str().expect("a reason");
     assert!(reason.split(' ').count() > 4, "{reason}");
@@ -131,9 +141,17 @@ fn the_line_from_the_task_reports_once() {
     // And once more when all is over: stale.
     let third = shell(&line).json(0);
     assert_eq!(third["accepted"], false);
-    assert!(third["reason"].as_str().is_some_and(|why| why.contains("over")), "{third}");
+    assert!(
+        third["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("over")),
+        "{third}"
+    );
     let messages = office.server.messages(&root);
-    let reports = messages.iter().filter(|message| message["kind"] == "report").count();
+    let reports = messages
+        .iter()
+        .filter(|message| message["kind"] == "report")
+        .count();
     assert_eq!(reports, 1, "a report stands once");
 }
 
@@ -148,7 +166,12 @@ fn a_stale_report_does_not_end_the_next_task_of_the_same_agent() {
     let (second, children) = office.delegate("Second", &["human"]);
     let answer = shell(&old).json(0);
     assert_eq!(answer["accepted"], false, "{answer}");
-    assert!(answer["reason"].as_str().is_some_and(|why| why.contains("token")), "{answer}");
+    assert!(
+        answer["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("token")),
+        "{answer}"
+    );
     assert_eq!(office.server.ticket(&children[0])["status"], "in_progress");
     let new = office.line(&children[0]);
     assert_ne!(query(&new), query(&old));
@@ -162,7 +185,9 @@ fn a_foreign_report_is_refused() {
     let (root, children) = office.delegate("Both", &["human", "robot"]);
     let (humans, robots) = (office.line(&children[0]), office.line(&children[1]));
     let body = json!({"summary": "mine!"});
-    let foreign = office.report(&office.ids["robot"], &query(&humans), &body).ok();
+    let foreign = office
+        .report(&office.ids["robot"], &query(&humans), &body)
+        .ok();
     assert_eq!(foreign["accepted"], false, "{foreign}");
     let reason = foreign["reason"].as_str().expect("a reason");
     assert!(reason.contains("another agent"), "{reason}");
@@ -176,7 +201,10 @@ fn a_foreign_report_is_refused() {
 
     // A made-up token too; and nothing has moved.
     let made_up = "?token=0195e0a2-7c1e-7cc3-9f51-6d1a2b3c4d5e";
-    assert_eq!(office.report("human", made_up, &body).ok()["accepted"], false);
+    assert_eq!(
+        office.report("human", made_up, &body).ok()["accepted"],
+        false
+    );
     for child in &children {
         assert_eq!(office.server.ticket(child)["status"], "in_progress");
     }
@@ -191,7 +219,11 @@ fn without_a_token_a_report_counts_while_exactly_one_task_is_open() {
     let body = json!({"summary": "I looked."});
     let none = office.report("human", "", &body).ok();
     assert_eq!(none["accepted"], false);
-    assert!(none["reason"].as_str().is_some_and(|why| why.contains("no open delegation")));
+    assert!(
+        none["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("no open delegation"))
+    );
 
     let (two, children) = office.delegate("Two at once", &["human", "human"]);
     let unclear = office.report("human", "", &body).ok();
@@ -204,7 +236,10 @@ fn without_a_token_a_report_counts_while_exactly_one_task_is_open() {
     // Now only one is open. A body is not needed either: it is completed.
     let path = format!("/api/agents/{}/report-task", office.ids["human"]);
     let bare = office.server.send("POST", &path, &[], None).ok();
-    assert_eq!((&bare["accepted"], &bare["taskStatus"]), (&json!(true), &json!("completed")));
+    assert_eq!(
+        (&bare["accepted"], &bare["taskStatus"]),
+        (&json!(true), &json!("completed"))
+    );
     office.server.done(&two);
 }
 
@@ -213,8 +248,13 @@ fn a_failed_report_fails_the_task_and_not_the_boss() {
     let office = office();
     let (root, children) = office.delegate("Hopeless", &["human"]);
     let body = json!({"summary": "I could not.", "status": "failed"});
-    let answer = office.report("human", &query(&office.line(&children[0])), &body).ok();
-    assert_eq!((&answer["accepted"], &answer["taskStatus"]), (&json!(true), &json!("failed")));
+    let answer = office
+        .report("human", &query(&office.line(&children[0])), &body)
+        .ok();
+    assert_eq!(
+        (&answer["accepted"], &answer["taskStatus"]),
+        (&json!(true), &json!("failed"))
+    );
     let report = &office.server.answers(&root)[1]["reports"][0];
     assert_eq!(report["outcome"], "failed");
     assert_eq!(report["summary"], "I could not.");
@@ -231,8 +271,13 @@ fn wrong_reports_are_refused_with_a_reason() {
     let status = json!({"summary": "x", "status": "done"});
     let problem = office.report("human", "", &status).problem(422);
     let detail = problem["detail"].as_str().expect("a text");
-    assert!(detail.contains("completed") && detail.contains("failed"), "{detail}");
-    office.report("human", "", &json!({"sumary": "x"})).problem(422);
+    assert!(
+        detail.contains("completed") && detail.contains("failed"),
+        "{detail}"
+    );
+    office
+        .report("human", "", &json!({"sumary": "x"}))
+        .problem(422);
     office.report("human", "?token=secret", &body).problem(400);
 
     // An agent that works inside is not reported for.

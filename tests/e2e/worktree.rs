@@ -41,11 +41,18 @@ fn work_comes_back_as_a_branch_and_nothing_else_of_the_users_changes() {
         .iter()
         .filter_map(|entry| entry["name"].as_str())
         .collect();
-    assert_eq!(names, ["notes.md", "src", "tool.py"], "what is committed, and no .git");
+    assert_eq!(
+        names,
+        ["notes.md", "src", "tool.py"],
+        "what is committed, and no .git"
+    );
     assert_eq!(answers[1], "print('hello')\nprint('world')\n");
     assert_eq!(answers[2]["stdout"], "# Notes\n\nFIXME: say more.\n");
     let diff = answers[6].as_str().expect("a text");
-    assert!(diff.contains("+# Report") && diff.contains("+print('better')"), "{diff}");
+    assert!(
+        diff.contains("+# Report") && diff.contains("+print('better')"),
+        "{diff}"
+    );
     assert_eq!(answers[8], Value::Null, "nothing had changed");
 
     let ticket = server.ticket(&id);
@@ -56,16 +63,78 @@ fn work_comes_back_as_a_branch_and_nothing_else_of_the_users_changes() {
     assert_eq!(repo.other_branches(), [name]);
     assert_eq!(branch["commit"], repo.git(&["rev-parse", name]));
     let log = repo.git(&["log", "--format=%s", &format!("{head}..{name}")]);
-    assert!(log.lines().any(|subject| subject == "Report on it"), "{log}");
-    assert_eq!(answers[7], repo.git(&["rev-parse", &format!("{name}~1")]), "two commits: {log}");
+    assert!(
+        log.lines().any(|subject| subject == "Report on it"),
+        "{log}"
+    );
+    assert_eq!(
+        answers[7],
+        repo.git(&["rev-parse", &format!("{name}~1")]),
+        "two commits: {log}"
+    );
     let files = repo.git(&["ls-tree", "-r", "--name-only", name]);
     assert_eq!(files, "docs/report.md\nleft.txt\nnotes.md\ntool.py");
-    assert_eq!(repo.git(&["show", &format!("{name}:tool.py")]), "print('better')");
+    assert_eq!(
+        repo.git(&["show", &format!("{name}:tool.py")]),
+        "print('better')"
+    );
 
     assert_eq!(repo.snapshot(), before);
-    assert_eq!(names_in(caught.path()), Vec::<String>::new(), "no hook has run");
+    assert_eq!(
+        names_in(caught.path()),
+        Vec::<String>::new(),
+        "no hook has run"
+    );
     repo.git(&["fsck", "--strict"]);
-    until("the worktree's end", || server.worktrees_left().is_empty().then_some(()));
+    until("the worktree's end", || {
+        server.worktrees_left().is_empty().then_some(())
+    });
+}
+
+#[test]
+fn a_ticket_that_is_reopened_goes_on_from_its_branch() {
+    let repo = Repo::new();
+    let server = Server::scripted(&team(Some(&repo), [boss("lead"), hand("ada", "lead")]));
+    let script = json!([
+        {"list": ""},
+        {"on_attempt": {"attempt": 1, "steps": [{"write": {"path": "one.txt", "text": "1"}}]}},
+        {"on_attempt": {"attempt": 2, "steps": [{"write": {"path": "two.txt", "text": "2"}}]}},
+        {"diff": true}
+    ]);
+    let id = server.tell("ada", "Twice", script);
+    server.done(&id);
+    let first = server.ticket(&id)["branches"][0].clone();
+    // Meanwhile the user goes on.
+    repo.write("mine.txt", "mine\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-q", "-m", "Mine"]);
+    let path = format!("/v1/tickets/{id}/status");
+    server
+        .post(&path, &json!({"status": "open", "force": true}))
+        .ok();
+    server.wait("the second run", |client| {
+        (client.runs(&id).len() == 2).then_some(())
+    });
+    let answers = server.answers(&id);
+    assert!(answers[0].to_string().contains("one.txt"), "{answers:#?}");
+    let diff = answers[3].as_str().expect("a text");
+    assert!(
+        diff.contains("one.txt") && diff.contains("two.txt"),
+        "{diff}"
+    );
+    assert!(
+        !diff.contains("mine.txt"),
+        "the user's own work is no change of the ticket's: {diff}"
+    );
+    let second = server.ticket(&id)["branches"][0].clone();
+    assert_eq!(second["branch"], first["branch"]);
+    let name = second["branch"].as_str().expect("a name");
+    assert_eq!(repo.other_branches(), [name]);
+    let files = repo.git(&["ls-tree", "-r", "--name-only", name]);
+    assert!(
+        files.contains("one.txt") && files.contains("two.txt"),
+        "{files}"
+    );
 }
 
 #[test]
@@ -107,7 +176,12 @@ fn nothing_leads_out_of_a_worktree() {
         ]),
     );
     let answers = server.answers(&id);
-    let kind = |at: usize| answers[at]["error"]["kind"].as_str().unwrap_or("none").to_owned();
+    let kind = |at: usize| {
+        answers[at]["error"]["kind"]
+            .as_str()
+            .unwrap_or("none")
+            .to_owned()
+    };
     for at in [0, 1, 4, 5, 6, 7, 8, 9] {
         assert_eq!(kind(at), "denied", "{at}: {}", answers[at]);
     }
@@ -124,9 +198,13 @@ fn nothing_leads_out_of_a_worktree() {
 
 #[test]
 fn without_a_repository_there_is_no_worktree() {
-    let agents = [boss("lead"), hand("ada", "lead"), agent("runner", "command").config(
-        json!({"commands": [{"name": "list", "run": ["ls"]}]}),
-    ).may_run(&["ls"])];
+    let agents = [
+        boss("lead"),
+        hand("ada", "lead"),
+        agent("runner", "command")
+            .config(json!({"commands": [{"name": "list", "run": ["ls"]}]}))
+            .may_run(&["ls"]),
+    ];
     let server = Server::scripted(&team(None, agents));
     let id = server.tell("ada", "Look", json!([{"list": ""}, {"commit": "x"}]));
     for answer in server.answers(&id) {
@@ -141,7 +219,12 @@ fn without_a_repository_there_is_no_worktree() {
 fn a_command_that_takes_too_long_is_ended() {
     let repo = Repo::new();
     let slow = ["sleep", "600"];
-    let agents = [boss("lead"), hand("ada", "lead").may_run(&slow).may_run(&["nosuchprogram"])];
+    let agents = [
+        boss("lead"),
+        hand("ada", "lead")
+            .may_run(&slow)
+            .may_run(&["nosuchprogram"]),
+    ];
     let server = Server::scripted(&team(Some(&repo), agents));
     let id = server.tell(
         "ada",

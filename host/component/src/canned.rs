@@ -84,7 +84,11 @@ impl delegation::Host for Canned {
         _timeout_ms: Option<u64>,
     ) -> Answer<Joined> {
         let reports = tickets.into_iter().map(report).collect();
-        Ok(Ok(Joined { met: true, reports, pending: Vec::new() }))
+        Ok(Ok(Joined {
+            met: true,
+            reports,
+            pending: Vec::new(),
+        }))
     }
 
     async fn cancel(&mut self, _ticket: String, _reason: String) -> Answer<()> {

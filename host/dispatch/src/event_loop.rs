@@ -63,10 +63,13 @@ pub(crate) enum Msg {
     /// A run has left memory while it waits.
     Parked { workspace: WorkspaceId, run: RunId },
     /// A question about how things stand.
-    Query(Box<dyn FnOnce(&HashMap<WorkspaceId, World>) + Send>),
+    Query(Question),
     /// The host is to stop.
     Stop { done: oneshot::Sender<()> },
 }
+
+/// A question, put to the worlds between two decisions.
+pub(crate) type Question = Box<dyn FnOnce(&HashMap<WorkspaceId, World>) + Send>;
 
 /// Where an answer to the layers above goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, HostError>>;
@@ -84,13 +87,13 @@ pub(crate) struct Dispatcher {
     pub(crate) messages: mpsc::Sender<Msg>,
     /// Worktrees that are being ended.
     pub(crate) cleaning: JoinSet<()>,
-    in_flight: FuturesOrdered<Flying>,
+    pub(crate) in_flight: FuturesOrdered<Flying>,
     pub(crate) reload_at: Option<Instant>,
     pub(crate) stopping: Option<oneshot::Sender<()>>,
 }
 
 /// A batch on its way, and what is to be done when it has arrived.
-struct Flight {
+pub(crate) struct Flight {
     workspace: WorkspaceId,
     trees: Vec<TicketId>,
     effects: Vec<Effect>,
@@ -98,7 +101,7 @@ struct Flight {
 }
 
 /// A flight until it arrives. Without a batch it arrives when it is its turn.
-struct Flying {
+pub(crate) struct Flying {
     submitted: Option<Submitted>,
     flight: Option<Flight>,
 }
@@ -127,33 +130,6 @@ pub(crate) enum Ack {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(
-        parts: HostParts,
-        clock: Arc<dyn Clock>,
-        shelf: Arc<PluginShelf>,
-        runner: Arc<Runner>,
-        limits: Arc<Limits>,
-        base_url: Arc<RwLock<String>>,
-        host_epoch: u64,
-        messages: mpsc::Sender<Msg>,
-    ) -> Dispatcher {
-        Dispatcher {
-            parts,
-            shelf,
-            runner,
-            limits,
-            clock,
-            base_url,
-            host_epoch,
-            worlds: HashMap::new(),
-            messages,
-            cleaning: JoinSet::new(),
-            in_flight: FuturesOrdered::new(),
-            reload_at: None,
-            stopping: None,
-        }
-    }
-
     pub(crate) fn store(&self) -> &Store {
         &self.parts.store
     }

@@ -11,11 +11,13 @@ use adjutant_model::{
 };
 use adjutant_run::{Clock, Runner, RunnerOptions};
 use adjutant_store::{Store, records};
+use futures::stream::FuturesOrdered;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 /// A running host. Cheap to clone; every method may be called from anywhere.
 ///
@@ -141,16 +143,21 @@ impl Host {
             limits: limits.clone(),
             base_url: base_url.clone(),
         };
-        let mut dispatcher = Dispatcher::new(
+        let mut dispatcher = Dispatcher {
             parts,
-            options.clock.clone(),
             shelf,
-            Arc::new(runner),
+            runner: Arc::new(runner),
             limits,
+            clock: options.clock.clone(),
             base_url,
-            epoch,
+            host_epoch: epoch,
+            worlds: HashMap::new(),
             messages,
-        );
+            cleaning: JoinSet::new(),
+            in_flight: FuturesOrdered::new(),
+            reload_at: None,
+            stopping: None,
+        };
         dispatcher.recover().await.map_err(cannot_start)?;
         tokio::spawn(dispatcher.run(queue));
         Ok(Host {
@@ -399,7 +406,10 @@ fn stopped() -> HostError {
 
 /// An outcome of another kind than its command's.
 fn strange(outcome: &Outcome) -> HostError {
-    tracing::error!(?outcome, "the dispatcher gave an answer of another kind than its command's");
+    tracing::error!(
+        ?outcome,
+        "the dispatcher gave an answer of another kind than its command's"
+    );
     HostError::Unavailable("the host has a fault: see its log".to_owned())
 }
 

@@ -10,6 +10,10 @@
 //! - The same state, command, time and ids always give the same changes.
 //! - Ids and times come from the caller.
 
+// The tests' common part names this crate as its users do.
+#[cfg(test)]
+extern crate self as adjutant_model;
+
 mod agent;
 mod call;
 mod command;
@@ -28,6 +32,8 @@ pub mod schema;
 mod state;
 pub mod text;
 mod ticket;
+#[cfg(test)]
+mod walk;
 mod workspace;
 
 pub use agent::{Activity, Agent, AgentLimits, Grants, PluginRef, Tracking};

@@ -48,10 +48,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        Path::from_request_parts(parts, state)
+        let Path(text): Path<String> = Path::from_request_parts(parts, state)
             .await
-            .map(|Path(text)| Segment(text))
-            .map_err(|_| Problem::malformed("The path is not valid UTF-8 once it is decoded"))
+            .map_err(|_| Problem::malformed("The path is not valid UTF-8 once it is decoded"))?;
+        if text.len() > MAX_TEXT {
+            return Err(Problem::malformed(format!(
+                "The path's id or name has {} bytes; it may have {MAX_TEXT}",
+                text.len()
+            )));
+        }
+        Ok(Segment(text))
     }
 }
 

@@ -16,10 +16,10 @@ mod team;
 pub(crate) use client::{Client, Reply};
 pub(crate) use events::{Events, all_events, of_kind};
 pub(crate) use guests::guest;
-pub(crate) use process::{adjutant, command, processes_of, shell};
+pub(crate) use process::{Ran, adjutant, command, processes_of, shell};
 pub(crate) use repo::Repo;
 pub(crate) use server::{Server, Setup, share_cache};
-pub(crate) use team::{Agent, agent, boss, hand, steps, team};
+pub(crate) use team::{agent, boss, hand, steps, team};
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

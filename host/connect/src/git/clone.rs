@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::blocking;
 use super::invoke::{Answer, Call, Git};
-use super::source::Source;
+use super::source::{self, Source};
 use crate::ports::OutsideError;
 
 /// What is recorded about a clone when it is made.
@@ -42,7 +42,9 @@ pub(super) fn tree(folder: &Path, name: &str) -> PathBuf {
     folder.join("tree").join(name)
 }
 
-/// Make a clone of `source` in `folder`, on a new `branch`.
+/// Make a clone of `source` in `folder`, on `branch`. Where an earlier worktree of the ticket has
+/// brought that branch back, the work goes on there: the ticket was reopened, or the host was killed
+/// after it had brought the branch back and before it had noted so.
 pub(super) async fn make(
     git: &Git,
     folder: &Path,
@@ -70,27 +72,36 @@ pub(super) async fn make(
     // Relative, for the folder is renamed when it is complete.
     let (link, pointer) = (tree.join(".git"), format!("gitdir: ../../git/{name}\n"));
     blocking(move || fs::write(&link, pointer).map_err(|error| broken(&link, &error))).await?;
+    let earlier = source::tip(git, &source.git_dir, branch).await?;
+    let base = match (&source.base, &earlier) {
+        (Some(base), Some(earlier)) => {
+            // The user's own branch may have moved on since.
+            let fork = Call::new(&git_dir, ["merge-base", base.as_str(), earlier.as_str()]);
+            git.call(fork).await?.text().or_else(|| Some(base.clone()))
+        }
+        (base, _) => base.clone(),
+    };
     let clone = TicketClone {
         git,
         git_dir,
         tree,
         branch,
-        base: source.base.as_deref(),
+        base: base.as_deref(),
     };
     // Without an address nothing can be pushed to the user's repository by mistake; the refs under
     // `refs/remotes/origin` stay to be looked at.
     clone
         .text(["config", "--local", "--remove-section", "remote.origin"])
         .await?;
-    match &source.base {
-        Some(base) => {
+    match earlier.as_ref().or(base.as_ref()) {
+        Some(start) => {
             let args = [
                 "checkout",
                 "--quiet",
                 "--no-track",
                 "-b",
                 branch,
-                base,
+                start,
                 "--",
             ];
             let call = clone.call_of(args).timeout(limit);
@@ -108,7 +119,7 @@ pub(super) async fn make(
     Ok(CloneRecord {
         name: name.to_owned(),
         source: source.git_dir.clone(),
-        base: source.base.clone(),
+        base,
         config,
     })
 }

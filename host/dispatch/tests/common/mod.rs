@@ -5,11 +5,11 @@ use adjutant_component::{Engine, EngineOptions};
 use adjutant_connect::{GitOptions, GitWorktrees};
 use adjutant_dispatch::{Builtin, Host, HostOptions, HostParts};
 use adjutant_model::{
-    AgentSpec, EventKind, NewTicket, Repo, TeamSpec, Ticket, TicketId, WorkspaceId, WorkspaceSpec,
+    AgentSpec, EventKind, NewTicket, TeamSpec, Ticket, TicketId, WorkspaceId, WorkspaceSpec,
 };
 use adjutant_store::{Options, RedbEngine, Store};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -124,26 +124,6 @@ impl Bench {
             agents,
         };
         self.host.apply(team).await.expect("a team");
-    }
-
-    pub(crate) async fn link(&self, repo: PathBuf) {
-        let path = repo.display().to_string();
-        let repos = Some(vec![Repo {
-            name: "repo".to_owned(),
-            path,
-            base: None,
-        }]);
-        let workspace = WorkspaceSpec {
-            name: String::new(),
-            repos,
-        };
-        self.host
-            .apply(TeamSpec {
-                workspace,
-                agents: Vec::new(),
-            })
-            .await
-            .expect("linked");
     }
 
     /// Makes a ticket whose script is its description.

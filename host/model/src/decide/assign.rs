@@ -233,12 +233,12 @@ impl Tx<'_> {
                 "a ticket that was over can be reopened as open or backlog".to_owned(),
             ));
         }
-        if let Some(parent) = self.state.tickets[&id].parent {
-            if self.ticket(parent)?.status.is_over() {
-                return Err(Refusal::Conflict(format!(
-                    "its parent {parent} is over; reopen that one first"
-                )));
-            }
+        if let Some(parent) = self.state.tickets[&id].parent
+            && self.ticket(parent)?.status.is_over()
+        {
+            return Err(Refusal::Conflict(format!(
+                "its parent {parent} is over; reopen that one first"
+            )));
         }
         if let Some(parent) = self.state.tickets[&id].parent {
             self.child_is_back(parent, id);

@@ -44,16 +44,16 @@ impl Tx<'_> {
                 }
             }
         }
-        if let Join::Quorum(wanted) = join {
-            if wanted as usize > tickets.len() {
-                return Err(Refusal::invalid(
-                    "/join",
-                    format!(
-                        "a quorum of {wanted} cannot come from {} tickets",
-                        tickets.len()
-                    ),
-                ));
-            }
+        if let Join::Quorum(wanted) = join
+            && wanted as usize > tickets.len()
+        {
+            return Err(Refusal::invalid(
+                "/join",
+                format!(
+                    "a quorum of {wanted} cannot come from {} tickets",
+                    tickets.len()
+                ),
+            ));
         }
         let mut over: Vec<TicketId> = tickets
             .iter()
@@ -200,7 +200,11 @@ impl Tx<'_> {
         }
         // The record does not change: which are over is not stored with it. A fan-out would write its
         // boss's run once for each child otherwise.
-        let wait = self.state.runs.get_mut(&run).and_then(|run| run.wait.as_mut());
+        let wait = self
+            .state
+            .runs
+            .get_mut(&run)
+            .and_then(|run| run.wait.as_mut());
         let Some(Wait {
             kind:
                 WaitKind::Reports {

@@ -10,11 +10,11 @@ use std::collections::{HashMap, HashSet};
 impl Tx<'_> {
     pub(super) fn save_team(&mut self, spec: &TeamSpec) -> Result<Outcome, Refusal> {
         self.check_team(spec)?;
-        if let Some(repos) = &spec.workspace.repos {
-            if *repos != self.state.workspace.repos {
-                self.state.workspace.repos.clone_from(repos);
-                self.changes.workspace = true;
-            }
+        if let Some(repos) = &spec.workspace.repos
+            && *repos != self.state.workspace.repos
+        {
+            self.state.workspace.repos.clone_from(repos);
+            self.changes.workspace = true;
         }
         if self.changes.workspace {
             let name = self.state.workspace.name.clone();
