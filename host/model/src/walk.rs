@@ -528,7 +528,19 @@ impl Walk {
             changes.tickets.iter().map(|id| id.0).collect(),
             "ticket",
         );
-        let runs = differs(&before.runs, &after.runs)
+        // Which awaited children are over is derived, and not stored with the run.
+        let stored = |state: &State| -> HashMap<RunId, crate::Run> {
+            let mut runs = state.runs.clone();
+            for run in runs.values_mut() {
+                if let Some(WaitKind::Reports { over, .. }) =
+                    run.wait.as_mut().map(|wait| &mut wait.kind)
+                {
+                    over.clear();
+                }
+            }
+            runs
+        };
+        let runs = differs(&stored(before), &stored(after))
             .into_iter()
             .map(|id| id.0)
             .collect();

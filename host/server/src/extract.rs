@@ -108,7 +108,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         json_type(request.headers())?;
-        parse(&body(request, state).await?).map(JsonBody)
+        parse(no_list(&body(request, state).await?)?).map(JsonBody)
     }
 }
 
@@ -125,7 +125,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
             return Ok(MaybeJson(T::default()));
         }
         typed?;
-        parse(&body).map(MaybeJson)
+        parse(no_list(&body)?).map(MaybeJson)
     }
 }
 
@@ -173,6 +173,17 @@ fn json_type(headers: &HeaderMap) -> Result<()> {
         Kind::MediaType,
         "This path takes JSON: send the body with Content-Type: application/json",
     ))
+}
+
+/// Refuses a list, which would else be read as an object's fields in their order.
+fn no_list(body: &[u8]) -> Result<&[u8]> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::invalid(
+            "",
+            "the request's body is a list, and this path takes an object",
+        ));
+    }
+    Ok(body)
 }
 
 /// Reads JSON, strictly.

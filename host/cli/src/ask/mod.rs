@@ -57,10 +57,17 @@ pub(crate) async fn run(args: AskArgs, global: &Global) -> Result<Code> {
     display.finish();
     let (tree, interrupted) = answer?;
     let report = Report::new(&tree, began.elapsed(), kept);
-    if global.json {
-        print::json(&report)?;
+    let printed = if global.json {
+        print::json(&report)
     } else {
-        print::text(&report.text())?;
+        print::text(&report.text())
+    };
+    match printed {
+        // Whoever read it has gone; how it went is in the exit code still.
+        Ok(()) | Err(Error::Closed) => {}
+        Err(error) => return Err(error),
+    }
+    if !global.json {
         if interrupted {
             eprintln!("error: {}", Error::Interrupted);
         } else if let Some(failure) = report.failure() {

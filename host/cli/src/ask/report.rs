@@ -192,7 +192,15 @@ mod tests {
         let named = json!({"failed": ["List"]});
         let none = json!({"failed": []});
         let objects = json!({"failed": [{"part": "List", "why": "x"}, 3]});
-        let table: &[(&str, &Value, &[(&str, &str)], bool, &[&str])] = &[
+        // The boss's status and output, the parts with theirs, and what follows.
+        type Case<'a> = (
+            &'a str,
+            &'a Value,
+            &'a [(&'a str, &'a str)],
+            bool,
+            &'a [&'a str],
+        );
+        let table: &[Case<'_>] = &[
             ("done", &none, &[("Count", "done")], true, &[]),
             // It was done again by someone else.
             (

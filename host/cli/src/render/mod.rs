@@ -7,7 +7,7 @@ mod story;
 pub(crate) use markdown::align_tables;
 pub(crate) use story::{Story, elapsed};
 
-use crate::exit::Result;
+use crate::exit::{Error, Result};
 use crate::print;
 use adjutant_model::Event;
 use std::io::IsTerminal;
@@ -46,9 +46,17 @@ impl Display {
                 }
                 Ok(())
             }
-            Display::Lines => lines
-                .iter()
-                .try_for_each(|line| print::text(&line.to_string())),
+            Display::Lines => {
+                let told = lines
+                    .iter()
+                    .try_for_each(|line| print::text(&line.to_string()));
+                match told {
+                    // The work goes on, and its end still counts.
+                    Err(Error::Closed) => *self = Display::Silent,
+                    told => told?,
+                }
+                Ok(())
+            }
             Display::Silent => Ok(()),
         }
     }

@@ -230,19 +230,8 @@ impl Tx<'_> {
     /// A child that was over is not any more: who waits for it has its report still to come.
     pub(super) fn child_is_back(&mut self, parent: TicketId, child: TicketId) {
         let run = self.state.tickets.get(&parent).and_then(|t| t.run);
-        let wait = run.and_then(|run| self.state.runs.get(&run)?.wait.as_ref());
-        let (Some(run), Some(WaitKind::Reports { over, .. })) = (run, wait.map(|wait| &wait.kind))
-        else {
-            return;
-        };
-        if !over.contains(&child) {
-            return;
-        }
-        if let Some(Wait {
-            kind: WaitKind::Reports { over, .. },
-            ..
-        }) = &mut self.change_run(run).wait
-        {
+        let wait = run.and_then(|run| self.state.runs.get_mut(&run)?.wait.as_mut());
+        if let Some(WaitKind::Reports { over, .. }) = wait.map(|wait| &mut wait.kind) {
             over.retain(|id| *id != child);
         }
     }
