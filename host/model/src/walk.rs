@@ -866,7 +866,7 @@ fn whatever_is_asked_the_invariants_hold() {
     let seed = std::env::var("ADJUTANT_WALK_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let seeds: Vec<u64> = seed.map_or_else(|| (1..=WALKS).collect(), |seed| vec![seed]);
+    let seeds: Vec<u64> = seed.map_or_else(|| (1..=std::env::var("ADJUTANT_WALKS").ok().and_then(|n| n.parse().ok()).unwrap_or(WALKS)).collect(), |seed| vec![seed]);
     let (mut done, mut refused) = (0, 0);
     for seed in seeds.iter().copied() {
         let result = std::panic::catch_unwind(|| walk(seed));
