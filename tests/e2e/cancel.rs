@@ -196,7 +196,7 @@ fn cancelling_a_ticket_cancels_all_below_it_and_ends_what_runs() {
 }
 
 #[test]
-fn a_guest_that_waits_is_told_that_it_was_cancelled_by_nothing_at_all() {
+fn an_answer_after_the_cancelling_wakes_nobody() {
     let server = Server::scripted(&team(None, [boss("lead"), hand("sub", "lead")]));
     let ask = json!([{"ask": {"member": "maria", "text": "Shall I?"}}, {"post": "I shall"}]);
     let id = server.tell("sub", "Ask first", ask);

@@ -281,10 +281,8 @@ fn wrong_reports_are_refused_with_a_reason() {
     office.report("human", "?token=secret", &body).problem(400);
 
     // An agent that works inside is not reported for.
-    let (inside, _) = {
-        let script = json!([{"ask": {"member": "maria", "text": "Well?"}}]);
-        (office.server.tell("inside", "Inside", script), ())
-    };
+    let script = json!([{"ask": {"member": "maria", "text": "Well?"}}]);
+    let inside = office.server.tell("inside", "Inside", script);
     office.server.waiting(&inside);
     let answer = office.report("inside", "", &body).ok();
     assert_eq!(answer["accepted"], false, "{answer}");

@@ -182,6 +182,34 @@ async fn finish_can_be_repeated_after_a_crash_between_fetch_and_removal() {
 }
 
 #[tokio::test]
+async fn a_worktree_that_is_made_again_goes_on_from_the_branch_that_came_back() {
+    let bench = Bench::new();
+    let repo = bench.repo("app");
+    let wish = request(&[&repo]);
+    let tree = bench.provision(&wish).await;
+    tree.write("one.txt", b"1\n".to_vec()).await.unwrap();
+    let first = bench.worktrees.finish(&wish, true, "One").await.unwrap();
+    assert_eq!(first.len(), 1);
+    // The user's own branch moves on meanwhile.
+    git(&repo, &["commit", "-q", "--allow-empty", "-m", "Mine"]);
+
+    // The host was killed before it had noted the branch: the same once more, with nothing to do.
+    bench.provision(&wish).await;
+    let again = bench.worktrees.finish(&wish, true, "One").await.unwrap();
+    assert_eq!(again, first);
+
+    // Or the ticket was reopened, and there is more to do.
+    let tree = bench.provision(&wish).await;
+    assert_eq!(tree.read("one.txt").await.unwrap(), b"1\n");
+    tree.write("two.txt", b"2\n".to_vec()).await.unwrap();
+    let diff = tree.diff().await.unwrap();
+    assert!(diff.contains("one.txt") && diff.contains("two.txt"), "{diff}");
+    let more = bench.worktrees.finish(&wish, true, "Two").await.unwrap();
+    let parent = git(&repo, &["rev-parse", &format!("{}~1", more[0].commit)]);
+    assert_eq!(parent.trim(), first[0].commit);
+}
+
+#[tokio::test]
 async fn the_clone_is_an_ordinary_repository_on_the_tickets_branch() {
     let bench = Bench::new();
     let repo = bench.repo("app");

@@ -838,6 +838,14 @@ impl Walk {
             state
                 .desks
                 .retain(|_, desk| !desk.queue.is_empty() || !desk.active.is_empty());
+            // So for reports that came within one millisecond.
+            for run in state.runs.values_mut() {
+                if let Some(WaitKind::Reports { over, .. }) =
+                    run.wait.as_mut().map(|wait| &mut wait.kind)
+                {
+                    over.sort_unstable();
+                }
+            }
             for desk in state.desks.values_mut() {
                 desk.queue.make_contiguous().sort_unstable();
                 desk.active.sort_unstable();

@@ -27,17 +27,13 @@
 mod config;
 mod show;
 
-use adjutant_sdk::text::clip;
 use adjutant_sdk::{Error, Failure, Report, Subordinate, Task, reporting, worktree};
 use serde::Serialize;
 
 use config::{Command, Config};
-use show::{Done, line, summary};
+use show::{Done, summary, title};
 
 struct Commands;
-
-/// The most characters of a command line in a progress note.
-const NOTE_CHARS: usize = 500;
 
 #[derive(Serialize)]
 struct Output<'a> {
@@ -89,10 +85,7 @@ impl Subordinate for Commands {
 
 /// Run one command. Only a cancelled ticket ends the work: any other refusal is the command's result.
 fn run(command: &Command, commands: usize) -> Result<Done, Failure> {
-    note(&format!(
-        "running `{}`",
-        clip(&line(&command.run), NOTE_CHARS)
-    ))?;
+    note(&format!("running `{}`", title(command)))?;
     match worktree::run(&command.run, command.timeout_ms) {
         Ok(exit) => {
             let done = Done::ended(command, &exit, commands);

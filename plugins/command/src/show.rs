@@ -89,7 +89,7 @@ impl Done {
             truncated: false,
             elapsed_ms: 0,
             rows: None,
-            shown: format!("`{}` did not run to its end: {why}", line(&command.run)),
+            shown: format!("`{}` did not run to its end: {why}", title(command)),
         }
     }
 
@@ -220,8 +220,20 @@ fn good(command: &Command, exit: &Exit, rows: Option<&[Value]>) -> String {
     shown
 }
 
-fn bad(command: &Command, exit: &Exit) -> String {
+/// What a person is told of a command: its line where that is short, else its name. A script would
+/// bury what it is about.
+pub(crate) fn title(command: &Command) -> String {
+    const SHORT: usize = 100;
     let run = line(&command.run);
+    if run.len() <= SHORT && !command.run.iter().any(|word| word.contains('\n')) {
+        run
+    } else {
+        command.name.clone()
+    }
+}
+
+fn bad(command: &Command, exit: &Exit) -> String {
+    let run = title(command);
     let mut shown = match exit.code {
         Some(code) => format!("`{run}` ended with {code} after {} ms.", exit.elapsed_ms),
         None => format!(
@@ -315,6 +327,15 @@ mod tests {
         // A fence in the output does not end ours.
         let done = Done::ended(&grep, &exit(0, "```\nx\n```", ""), 1);
         assert!(done.shown.starts_with("````\n") && done.shown.ends_with("\n````"));
+    }
+
+    #[test]
+    fn a_script_is_told_by_its_name() {
+        let short = command(serde_json::json!({"name": "n", "run": ["git", "log"]}));
+        assert_eq!(title(&short), "git log");
+        let script = command(serde_json::json!({"name": "n", "run": ["sh", "-c", "a\nb"]}));
+        assert_eq!(title(&script), "n");
+        assert!(bad(&script, &exit(2, "", "no")).starts_with("`n` ended with 2"));
     }
 
     #[test]

@@ -140,6 +140,7 @@ impl Tx<'_> {
     /// Makes a run wait.
     pub(super) fn wait(&mut self, run: RunId, wait: Wait) {
         let what = match &wait.kind {
+            WaitKind::Reports { tickets, .. } if tickets.len() == 1 => "a report".to_owned(),
             WaitKind::Reports { tickets, .. } => format!("{} reports", tickets.len()),
             WaitKind::Answer { .. } => "an answer".to_owned(),
             WaitKind::External => "a report from outside".to_owned(),
