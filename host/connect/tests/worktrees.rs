@@ -203,7 +203,10 @@ async fn a_worktree_that_is_made_again_goes_on_from_the_branch_that_came_back() 
     assert_eq!(tree.read("one.txt").await.unwrap(), b"1\n");
     tree.write("two.txt", b"2\n".to_vec()).await.unwrap();
     let diff = tree.diff().await.unwrap();
-    assert!(diff.contains("one.txt") && diff.contains("two.txt"), "{diff}");
+    assert!(
+        diff.contains("one.txt") && diff.contains("two.txt"),
+        "{diff}"
+    );
     let more = bench.worktrees.finish(&wish, true, "Two").await.unwrap();
     let parent = git(&repo, &["rev-parse", &format!("{}~1", more[0].commit)]);
     assert_eq!(parent.trim(), first[0].commit);

@@ -1,0 +1,841 @@
+//! Stories of one ticket: made, assigned, queued, worked on, ended, brought back. And of the team.
+
+mod common;
+
+use adjutant_model::{
+    Author, Call, Command, Effect, Ending, EventKind, GuestCall, NewTicket, Outcome, Pending,
+    Refusal, RunStatus, Status, TicketId, Tracking, Validation, Violation, will_retry,
+};
+use common::{Story, spec};
+use serde_json::json;
+use uuid::Uuid;
+
+fn new(title: &str) -> NewTicket {
+    NewTicket {
+        title: title.to_owned(),
+        ..NewTicket::default()
+    }
+}
+
+fn path(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::Invalid(violations) => &violations[0].path,
+        other => panic!("not invalid: {other:?}"),
+    }
+}
+
+#[test]
+fn a_ticket_with_something_wrong_is_refused_and_says_where() {
+    let mut story = Story::new();
+    let parent = story.create(new("over"));
+    story.cancel(parent);
+    let table = [
+        ("/title", new(" ")),
+        ("/title", new(&"x".repeat(1_001))),
+        (
+            "/description",
+            NewTicket {
+                description: "x".repeat(100_000),
+                ..new("a")
+            },
+        ),
+        (
+            "/expected_output_schema",
+            NewTicket {
+                expected_output_schema: Some(json!({"type": "strange"})),
+                ..new("a")
+            },
+        ),
+        (
+            "/expected_output_schema",
+            NewTicket {
+                expected_output_schema: Some(json!({"const": "x".repeat(70_000)})),
+                ..new("a")
+            },
+        ),
+        (
+            "/assignee",
+            NewTicket {
+                assignee: Some("nobody".to_owned()),
+                ..new("a")
+            },
+        ),
+        (
+            "/collaborators",
+            NewTicket {
+                collaborators: vec!["nobody".to_owned()],
+                ..new("a")
+            },
+        ),
+        (
+            "/parent",
+            NewTicket {
+                parent: Some(TicketId(Uuid::nil())),
+                ..new("a")
+            },
+        ),
+        (
+            "/backlog",
+            NewTicket {
+                backlog: true,
+                assignee: Some("ada".to_owned()),
+                ..new("a")
+            },
+        ),
+    ];
+    for (wanted, ticket) in table {
+        assert_eq!(path(&story.refused(Command::CreateTicket(ticket))), wanted);
+    }
+    let below = NewTicket {
+        parent: Some(parent),
+        ..new("a")
+    };
+    assert!(matches!(
+        story.refused(Command::CreateTicket(below)),
+        Refusal::Conflict(_)
+    ));
+}
+
+#[test]
+fn trees_and_workspaces_are_bounded() {
+    let mut story = Story::new();
+    story.limits.depth = 1;
+    story.limits.children = 2;
+    story.limits.tree_tickets = 3;
+    let root = story.create(new("root"));
+    let below = |parent| {
+        Command::CreateTicket(NewTicket {
+            parent: Some(parent),
+            ..new("below")
+        })
+    };
+    let child = story.create(NewTicket {
+        parent: Some(root),
+        ..new("child")
+    });
+    assert!(matches!(story.refused(below(child)), Refusal::Denied(why) if why.contains("`depth`")));
+    story.run(below(root)).expect("the third of the tree");
+    assert!(
+        matches!(story.refused(below(root)), Refusal::Limit(why) if why.contains("`children`"))
+    );
+    story.limits.children = 9;
+    assert!(
+        matches!(story.refused(below(root)), Refusal::Limit(why) if why.contains("`tree_tickets`"))
+    );
+    story.limits.live_tickets = 3;
+    assert!(matches!(
+        story.refused(Command::CreateTicket(new("more"))),
+        Refusal::Busy(_)
+    ));
+    story.cancel(child);
+    story.create(new("there is room again"));
+}
+
+#[test]
+fn a_busy_agent_queues_in_order_and_a_higher_limit_lets_more_start() {
+    let mut story = Story::new();
+    let all: Vec<TicketId> = (0..4)
+        .map(|n| story.give("ada", &format!("part {n}")))
+        .collect();
+    assert_eq!(story.desk("ada"), (vec![all[0]], 3));
+    assert_eq!(story.status(all[1]), Status::Open);
+    story.done(all[0]);
+    assert_eq!(story.desk("ada"), (vec![all[1]], 2));
+    let mut ada = spec("ada", "worker", Some("kai"));
+    ada.limits.max_concurrent = 2;
+    story.team(vec![ada.clone()]).expect("saved");
+    assert_eq!(story.desk("ada"), (vec![all[1], all[2]], 1));
+    ada.limits.max_concurrent = 1;
+    story.team(vec![ada]).expect("saved");
+    story.done(all[1]);
+    assert_eq!(
+        story.desk("ada"),
+        (vec![all[2]], 1),
+        "the lower limit holds for what comes next"
+    );
+    story.done(all[2]);
+    assert_eq!(story.desk("ada"), (vec![all[3]], 0));
+}
+
+#[test]
+fn a_reassigned_ticket_stops_its_run_and_its_token_is_worth_nothing() {
+    let mut story = Story::new();
+    let ticket = story.give("ada", "a");
+    let next = story.give("ada", "b");
+    let old = story.run_of(ticket);
+    let command = |reason: &str| Command::AssignTicket {
+        ticket,
+        agent: "bob".to_owned(),
+        reason: reason.to_owned(),
+        unchanged_since: None,
+    };
+    assert!(matches!(story.refused(command("")), Refusal::Conflict(why) if why.contains("ada")));
+    story
+        .run(command("ada is ill"))
+        .expect("a reason was given");
+    assert!(story.last.effects.contains(&Effect::Stop(old)));
+    assert_eq!(
+        story.state.run(old).map(|run| run.status),
+        Some(RunStatus::Cancelled)
+    );
+    assert_eq!(story.desk("bob").0, [ticket]);
+    assert_eq!(
+        story.desk("ada").0,
+        [next],
+        "the place that is free is used"
+    );
+    let late = Command::EndRun {
+        run: old,
+        pending: Vec::new(),
+        ending: Ending::Broke("late".to_owned()),
+    };
+    assert!(matches!(story.refused(late), Refusal::Conflict(_)));
+    assert!(matches!(
+        story.assign(ticket, "bob"),
+        Err(Refusal::Conflict(_))
+    ));
+    let stale = Command::AssignTicket {
+        ticket,
+        agent: "sol".to_owned(),
+        reason: "x".to_owned(),
+        unchanged_since: Some(1),
+    };
+    assert!(matches!(story.refused(stale), Refusal::Conflict(why) if why.contains("meanwhile")));
+}
+
+#[test]
+fn ten_thousand_queued_tickets_of_a_plugin_that_is_gone_all_fail() {
+    let mut story = Story::new();
+    let mut tickets = vec![story.give("sol", "first")];
+    // Made one after the other, with no copy of the state for each.
+    let spare = std::mem::take(&mut story.plugins);
+    for n in 0..10_000u128 {
+        let mut ids = || Uuid::from_u128((1 << 64) + n * 16);
+        let mut tokens = || Uuid::from_u128(9);
+        let context = adjutant_model::Context {
+            now: 2_000,
+            ids: &mut ids,
+            tokens: &mut tokens,
+            plugins: &spare,
+            limits: &story.limits,
+            base_url: "",
+        };
+        let command = Command::CreateTicket(NewTicket {
+            assignee: Some("sol".to_owned()),
+            ..new("more")
+        });
+        let (outcome, _) =
+            adjutant_model::Tx::run(&mut story.state, context, command).expect("room");
+        let Outcome::Ticket(ticket) = outcome else {
+            panic!("a ticket")
+        };
+        tickets.push(ticket.id);
+    }
+    let begun = std::time::Instant::now();
+    story.done(tickets[0]);
+    assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
+    assert!(
+        tickets[1..]
+            .iter()
+            .all(|id| story.status(*id) == Status::Failed)
+    );
+    assert!(story.ticket(tickets[9]).summary.contains("cannot start"));
+    assert_eq!(story.desk("sol"), (Vec::new(), 0));
+    assert_eq!(story.state.live_tickets(), 0);
+}
+
+#[test]
+fn an_output_that_breaks_the_schema_is_tried_again_and_then_fails() {
+    let mut story = Story::new();
+    let schema = json!({"required": ["n"]});
+    let wrong = vec![Violation::new("", "\"n\" is a required property")];
+    let ticket = story.create(NewTicket {
+        assignee: Some("ada".to_owned()),
+        expected_output_schema: Some(schema),
+        ..new("a")
+    });
+    for attempt in 2..=3 {
+        assert!(will_retry(
+            story.ticket(ticket),
+            story.state.find_agent("ada").expect("ada"),
+            &wrong
+        ));
+        story.works(ticket, true, Some(json!({})), wrong.clone());
+        assert_eq!(story.live(ticket).map(|run| run.attempt), Some(attempt));
+        assert_eq!(
+            story.ticket(ticket).violations,
+            wrong,
+            "the next run is told"
+        );
+        assert_eq!(
+            story.ticket(ticket).output,
+            None,
+            "a refused output is no output"
+        );
+        assert_eq!(story.status(ticket), Status::InProgress);
+    }
+    story.works(ticket, true, Some(json!({})), wrong);
+    assert_eq!(story.status(ticket), Status::Failed);
+    assert!(
+        story.ticket(ticket).summary.contains("refused 3 times"),
+        "{}",
+        story.ticket(ticket).summary
+    );
+    assert_eq!(story.state.tracking(story.agent("ada")), Tracking::Error);
+    let refusals = story
+        .events
+        .iter()
+        .filter(|event| matches!(event, EventKind::OutputRefused { .. }));
+    assert_eq!(refusals.count(), 3);
+}
+
+#[test]
+fn a_permissive_ticket_takes_the_output_with_its_warnings() {
+    let mut story = Story::new();
+    let ticket = story.create(NewTicket {
+        assignee: Some("ada".to_owned()),
+        validation: Validation::Permissive,
+        expected_output_schema: Some(json!({"required": ["n"]})),
+        ..new("a")
+    });
+    story.works(
+        ticket,
+        true,
+        Some(json!({"m": 1})),
+        vec![Violation::new("", "no n")],
+    );
+    assert_eq!(story.status(ticket), Status::Done);
+    assert_eq!(story.ticket(ticket).output, Some(json!({"m": 1})));
+    assert_eq!(story.ticket(ticket).violations.len(), 1);
+}
+
+#[test]
+fn an_output_handed_in_early_is_mended_or_refused_once_too_often() {
+    for mended in [true, false] {
+        let mut story = Story::new();
+        let ticket = story.give("ada", "a");
+        let run = story.run_of(ticket);
+        let submit = |story: &mut Story, wrong: bool| {
+            let mut call = story.next_call(ticket, Call::SubmitOutput { output: json!(1) });
+            call.violations = if wrong {
+                vec![Violation::new("/n", "no")]
+            } else {
+                Vec::new()
+            };
+            story.guest(ticket, call).expect("at once")
+        };
+        for _ in 0..2 {
+            let reply = submit(&mut story, true);
+            assert_eq!(
+                reply,
+                Err(adjutant_model::CallError::Invalid(vec![Violation::new(
+                    "/n", "no"
+                )]))
+            );
+        }
+        if mended {
+            submit(&mut story, false).expect("accepted");
+            assert_eq!(story.ticket(ticket).output, Some(json!(1)));
+            assert!(story.ticket(ticket).violations.is_empty());
+        } else {
+            assert!(matches!(
+                submit(&mut story, true),
+                Err(adjutant_model::CallError::Limit(_))
+            ));
+            assert_eq!(story.status(ticket), Status::Failed);
+            assert!(story.last.effects.contains(&Effect::Stop(run)));
+        }
+    }
+}
+
+#[test]
+fn an_output_that_is_too_large_fails_the_ticket() {
+    let mut story = Story::new();
+    let ticket = story.give("ada", "a");
+    story.works(ticket, true, Some(json!("x".repeat(300_000))), Vec::new());
+    assert_eq!(story.status(ticket), Status::Failed);
+    assert_eq!(story.ticket(ticket).output, None);
+}
+
+#[test]
+fn people_move_tickets_along_the_graph_or_by_force() {
+    let mut story = Story::new();
+    let ticket = story.give("ada", "a");
+    let set = |ticket, status, force| Command::SetStatus {
+        ticket,
+        status,
+        force,
+    };
+    assert!(
+        matches!(story.refused(set(ticket, Status::Open, false)), Refusal::Conflict(why) if why.contains("it can become"))
+    );
+    story.set(ticket, Status::Blocked, false);
+    assert_eq!(story.state.tracking(story.agent("ada")), Tracking::Blocked);
+    story.set(ticket, Status::InProgress, false);
+    story.set(ticket, Status::InReview, false);
+    assert_eq!(
+        story.state.tracking(story.agent("ada")),
+        Tracking::NeedsReview
+    );
+    story.set(ticket, Status::Done, false);
+    assert_eq!(story.ticket(ticket).summary, "closed by hand");
+    let run = story
+        .ticket(ticket)
+        .run
+        .and_then(|run| story.state.run(run))
+        .expect("a run");
+    assert_eq!(
+        run.status,
+        RunStatus::Cancelled,
+        "it has not failed, it is not wanted"
+    );
+    assert!(
+        matches!(story.refused(set(ticket, Status::Open, false)), Refusal::Conflict(why) if why.contains("nothing else"))
+    );
+    assert!(matches!(
+        story.refused(set(ticket, Status::Blocked, true)),
+        Refusal::Conflict(_)
+    ));
+    story.set(ticket, Status::Open, true);
+    assert_eq!(
+        story.live(ticket).map(|run| run.attempt),
+        Some(2),
+        "reopened and started again"
+    );
+
+    let idle = story.create(new("nobody's"));
+    assert!(matches!(
+        story.refused(set(idle, Status::InProgress, true)),
+        Refusal::Conflict(_)
+    ));
+    let queued = story.give("ada", "queued");
+    story.set(queued, Status::Backlog, true);
+    assert_eq!(
+        story.desk("ada"),
+        (vec![ticket], 0),
+        "what is in the backlog is in no queue"
+    );
+    story.set(queued, Status::Open, false);
+    assert_eq!(story.desk("ada"), (vec![ticket], 1));
+}
+
+#[test]
+fn a_ticket_forced_back_to_open_begins_anew_and_to_backlog_lets_the_next_one_start() {
+    let mut story = Story::new();
+    let first = story.give("ada", "a");
+    let second = story.give("ada", "b");
+    let run = story.run_of(first);
+    story.set(first, Status::Backlog, true);
+    assert!(story.last.effects.contains(&Effect::Stop(run)));
+    assert!(story.live(first).is_none());
+    assert_eq!(story.desk("ada"), (vec![second], 0));
+    let run = story.run_of(second);
+    story.set(second, Status::Open, true);
+    assert_ne!(story.run_of(second), run, "a run of its own");
+    assert_eq!(story.status(second), Status::InProgress);
+}
+
+#[test]
+fn a_child_is_not_reopened_below_a_parent_that_is_over() {
+    let mut story = Story::new();
+    let parent = story.create(new("parent"));
+    let child = story.create(NewTicket {
+        parent: Some(parent),
+        ..new("child")
+    });
+    story.cancel(parent);
+    assert_eq!(story.status(child), Status::Cancelled);
+    let reopen = |ticket| Command::SetStatus {
+        ticket,
+        status: Status::Open,
+        force: true,
+    };
+    assert!(
+        matches!(story.refused(reopen(child)), Refusal::Conflict(why) if why.contains("first"))
+    );
+    story.run(reopen(parent)).expect("reopened");
+    story.run(reopen(child)).expect("reopened");
+    assert_eq!(story.state.live_tickets(), 2);
+}
+
+#[test]
+fn a_deadline_fails_a_ticket_once_and_old_timers_do_nothing() {
+    let mut story = Story::new();
+    let due = |to: Option<&str>| NewTicket {
+        deadline_ms: Some(100),
+        assignee: to.map(str::to_owned),
+        ..new("due")
+    };
+    let late = story.create(due(Some("ada")));
+    let early = story.create(due(Some("bob")));
+    let unassigned = story.create(due(None));
+    let run = story.run_of(late);
+    story.done(early);
+    story.later(99);
+    assert_eq!(story.status(late), Status::InProgress);
+    assert_eq!(story.state.next_timer(), Some(story.now + 1));
+    story.later(1);
+    assert_eq!(story.status(late), Status::Failed);
+    assert_eq!(story.ticket(late).summary, "its deadline has passed");
+    assert!(story.last.effects.contains(&Effect::Stop(run)));
+    assert_eq!(story.status(unassigned), Status::Failed);
+    assert_eq!(story.status(early), Status::Done);
+    assert_eq!(story.state.next_timer(), None);
+    story.set(late, Status::Open, true);
+    story.later(1_000);
+    assert_eq!(
+        story.status(late),
+        Status::InProgress,
+        "a reopened ticket has no deadline"
+    );
+}
+
+#[test]
+fn calls_that_do_not_follow_the_journal_are_refused() {
+    let mut story = Story::new();
+    let ticket = story.give("ada", "a");
+    let run = story.run_of(ticket);
+    let call = |index| {
+        Some(GuestCall {
+            index,
+            call: Call::Team,
+            payload: None,
+            choices: Vec::new(),
+            violations: Vec::new(),
+        })
+    };
+    let said = |index| Pending {
+        index,
+        at: 1,
+        call: Call::Progress {
+            note: "n".to_owned(),
+        },
+        reply: Ok(adjutant_model::Answer::Unit),
+        message: None,
+    };
+    let guest = |pending: Vec<Pending>, call| Command::Guest { run, pending, call };
+    for bad in [
+        guest(Vec::new(), call(1)),
+        guest(vec![said(1)], None),
+        guest(vec![said(0), said(2)], None),
+        guest(vec![said(0)], call(2)),
+        guest(vec![said(0)], call(0)),
+    ] {
+        assert!(matches!(story.refused(bad), Refusal::Conflict(_)));
+    }
+    story
+        .run(guest(vec![said(0), said(1)], call(2)))
+        .expect("in order");
+    assert_eq!(story.live(ticket).map(|run| run.calls), Some(3));
+    story.waits(
+        ticket,
+        Call::Ask {
+            member: "maria".to_owned(),
+            text: "well?".to_owned(),
+            timeout_ms: None,
+        },
+    );
+    assert!(
+        matches!(story.refused(guest(Vec::new(), call(4))), Refusal::Conflict(why) if why.contains("waits"))
+    );
+}
+
+#[test]
+fn an_ask_is_answered_by_whom_it_was_put_to_and_by_nothing_else() {
+    let mut story = Story::new();
+    let ticket = story.give("ada", "a");
+    let run = story.run_of(ticket);
+    let ask = |member: &str| Call::Ask {
+        member: member.to_owned(),
+        text: "which?".to_owned(),
+        timeout_ms: Some(50),
+    };
+    assert!(
+        story.call(ticket, ask("bob")).is_err(),
+        "bob is not in the channel"
+    );
+    story.waits(ticket, ask("maria"));
+    let question = story.messages.last().expect("the question").1.id;
+    let say = |who: &str, reply_to| Command::PostMessage {
+        ticket,
+        author: Author::Person(who.to_owned()),
+        text: "the red one".to_owned(),
+        reply_to,
+    };
+    story.run(say("otto", None)).expect("posted");
+    story
+        .run(say("maria", Some(adjutant_model::MessageId(Uuid::nil()))))
+        .expect("posted");
+    assert_eq!(story.answered(run), None);
+    story.run(say("maria", Some(question))).expect("posted");
+    assert!(
+        matches!(story.answered(run), Some(Ok(adjutant_model::Answer::Answer { message, .. })) if message.text == "the red one")
+    );
+    story.waits(ticket, ask("maria"));
+    story.later(50);
+    assert!(matches!(
+        story.answered(run),
+        Some(Err(adjutant_model::CallError::Deadline(_)))
+    ));
+    story
+        .run(say("maria", Some(question)))
+        .expect("too late, but said");
+}
+
+#[test]
+fn a_report_from_outside_is_fenced() {
+    let mut story = Story::new();
+    let mut ada = spec("ada", "worker", Some("kai"));
+    ada.limits.max_concurrent = 2;
+    story.team(vec![ada]).expect("saved");
+    let outside = || Call::CallForReport {
+        message: "please".to_owned(),
+        timeout_ms: None,
+    };
+    let (one, two) = (story.give("ada", "a"), story.give("ada", "b"));
+    assert!(
+        story
+            .report("ada", None, None)
+            .expect_err("none waits")
+            .contains("no open delegation")
+    );
+    story.waits(one, outside());
+    let token = story.live(one).map(|run| run.token);
+    assert!(story.texts(one)[0].contains(&format!("token={}", token.expect("a run"))));
+    assert!(
+        story
+            .report("bob", None, token)
+            .expect_err("foreign")
+            .contains("another agent")
+    );
+    assert!(
+        story
+            .report("ada", Some(two), token)
+            .expect_err("foreign")
+            .contains("another delegation")
+    );
+    assert!(
+        story
+            .report("ada", Some(two), None)
+            .expect_err("not that one")
+            .contains("never given")
+    );
+    story.waits(two, outside());
+    assert!(
+        story
+            .report("ada", None, None)
+            .expect_err("ambiguous")
+            .contains("2 delegations")
+    );
+    story.report("ada", Some(one), token).expect("accepted");
+    assert!(
+        story
+            .report("ada", Some(one), token)
+            .expect_err("twice")
+            .contains("does not wait")
+    );
+    story.done(one);
+    assert!(
+        story
+            .report("ada", Some(one), token)
+            .expect_err("stale")
+            .contains("is over")
+    );
+    story
+        .report("ada", None, None)
+        .expect("just one is open now");
+}
+
+#[test]
+fn collaborators_links_memory_and_logs_have_limits() {
+    let mut story = Story::new();
+    story.limits.collaborators = 1;
+    story.limits.memory_bytes = 12;
+    story.limits.memory_value_bytes = 10;
+    story.limits.log_bytes = 10;
+    let ticket = story.give("ada", "a");
+    let other = story.give("bob", "b");
+    let add = |agent: &str| Command::AddCollaborator {
+        ticket,
+        agent: agent.to_owned(),
+    };
+    story.run(add("bob")).expect("room");
+    story.run(add("bob")).expect("already");
+    assert!(matches!(story.refused(add("sol")), Refusal::Limit(_)));
+    let link = |ticket| Call::LinkTicket {
+        ticket,
+        kind: "relates".to_owned(),
+    };
+    assert!(
+        story.call(ticket, link(other)).is_err(),
+        "ada cannot see bob's ticket"
+    );
+    story
+        .run(Command::AddCollaborator {
+            ticket: other,
+            agent: "ada".to_owned(),
+        })
+        .expect("room");
+    story.call(ticket, link(other)).expect("linked");
+    assert_eq!(story.ticket(other).links.len(), 1, "on both");
+
+    let put = |story: &mut Story, key: &str, bytes: usize| {
+        let mut call = story.next_call(
+            ticket,
+            Call::MemoryPut {
+                key: key.to_owned(),
+                bytes: 0,
+                digest: String::new(),
+            },
+        );
+        call.payload = Some(vec![0; bytes]);
+        story.guest(ticket, call).expect("at once").is_ok()
+    };
+    assert!(!put(&mut story, "", 1) && !put(&mut story, "k", 11));
+    assert!(put(&mut story, "k", 10));
+    assert!(!put(&mut story, "l", 1), "full");
+    assert!(put(&mut story, "k", 1), "in place of what was there");
+    assert!(put(&mut story, "l", 1));
+
+    let run = story.run_of(ticket);
+    let print = || Command::Output {
+        run,
+        stream: "stdout".to_owned(),
+        text: "12345678".to_owned(),
+    };
+    let mut logged = Vec::new();
+    for _ in 0..4 {
+        story.run(print()).expect("a live run");
+        logged.extend(
+            story
+                .last
+                .logs
+                .iter()
+                .map(|(_, _, (_, _, text))| text.clone()),
+        );
+    }
+    assert_eq!(logged.len(), 2, "{logged:?}");
+    assert!(logged[1].contains("limit of 10 bytes"));
+}
+
+#[test]
+fn what_a_guest_hands_over_is_bounded() {
+    let mut story = Story::new();
+    let ticket = story.give("kai", "a");
+    let long = "x".repeat(70_000);
+    let child = story
+        .delegate(ticket, &[("ada", "part")])
+        .expect("delegated")[0];
+    let bob = story.agent("bob");
+    let plan = adjutant_model::WorkPlan {
+        name: "p".to_owned(),
+        description: String::new(),
+        phases: vec![adjutant_model::PlanPhase {
+            id: "1".to_owned(),
+            name: "one".to_owned(),
+            parallel: true,
+            depends_on: Vec::new(),
+            tasks: vec![adjutant_model::PlanTask {
+                id: "t".to_owned(),
+                description: "d".to_owned(),
+                suggested_class: long.clone(),
+                assign_to: None,
+                priority: adjutant_model::Priority::Low,
+                blocked_by: Vec::new(),
+            }],
+        }],
+    };
+    let calls = [
+        Call::CancelDelegated {
+            ticket: child,
+            reason: long.clone(),
+        },
+        Call::Reassign {
+            ticket: child,
+            assignee: bob,
+            reason: long.clone(),
+        },
+        Call::Ask {
+            member: long.clone(),
+            text: "?".to_owned(),
+            timeout_ms: None,
+        },
+        Call::Mention {
+            members: vec!["maria".to_owned(); 101],
+            text: "!".to_owned(),
+        },
+        Call::ProposePlan { plan },
+        Call::Comment {
+            ticket: child,
+            text: long.clone(),
+        },
+        Call::CallForReport {
+            message: long,
+            timeout_ms: None,
+        },
+    ];
+    for call in calls {
+        let name = call.name();
+        assert!(story.call(ticket, call).is_err(), "{name}");
+    }
+    assert_eq!(story.desk("ada").0, [child], "nothing has happened to it");
+}
+
+#[test]
+fn violations_do_not_repeat_the_whole_output() {
+    let schema = json!({"items": {"type": "integer"}});
+    let output = json!(vec!["x".repeat(10_000); 20]);
+    let wrong = adjutant_model::schema::check_output(Some(&schema), Some(&output));
+    assert_eq!(wrong.len(), 20);
+    assert!(wrong.iter().all(|one| one.message.len() <= 500));
+    assert_eq!(wrong[19].path, "/19");
+}
+
+#[test]
+fn a_team_is_saved_whole_or_not_at_all() {
+    let mut story = Story::new();
+    let good = || spec("zoe", "worker", Some("kai"));
+    let mut idle = spec("x", "worker", None);
+    idle.limits.max_concurrent = 0;
+    let mut config = spec("x", "worker", None);
+    config.config = Some(json!([]));
+    let mut selector = spec("x", "boss", None);
+    selector.selector = Some("worker".to_owned());
+    let mut command = spec("x", "worker", None);
+    command.grants.commands = vec![vec!["*".to_owned()]];
+    let table = [
+        ("/agents/1/name", spec("", "worker", None)),
+        ("/agents/1/name", spec("-x", "worker", None)),
+        ("/agents/1/name", spec("a/b", "worker", None)),
+        ("/agents/1/name", spec("zoe", "worker", None)),
+        (
+            "/agents/1/name",
+            spec("0190a1b2-0000-7000-8000-000000000000", "worker", None),
+        ),
+        ("/agents/1/boss", spec("x", "worker", Some("nobody"))),
+        ("/agents/1/boss", spec("x", "worker", Some("x"))),
+        ("/agents/1/boss", spec("kai", "boss", Some("dev"))),
+        ("/agents/1/plugin", spec("x", "nothing", None)),
+        ("/agents/1/plugin", spec("x", "worker@9.9", None)),
+        ("/agents/1/plugin", spec("x", "chooser", None)),
+        ("/agents/1/selector", selector),
+        ("/agents/1/limits/max_concurrent", idle),
+        ("/agents/1/config", config),
+        ("/agents/1/grants/commands/0", command),
+    ];
+    for (wanted, bad) in table {
+        let refusal = story.team(vec![good(), bad]).expect_err(wanted);
+        assert_eq!(path(&refusal), wanted, "{refusal}");
+        assert!(story.state.find_agent("zoe").is_none());
+    }
+    story.limits.agents = 6;
+    assert!(matches!(story.team(vec![good()]), Err(Refusal::Limit(_))));
+    story.limits.agents = 7;
+    story.team(vec![good()]).expect("saved");
+    story.team(vec![good()]).expect("saved again");
+    assert!(
+        story.last.is_empty(),
+        "nothing has changed: {:?}",
+        story.last
+    );
+}
