@@ -77,7 +77,7 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
     let storage = RedbEngine::open(data.join("store"), settings.store)
         .await
         .map_err(|error| failed(&error))?;
-    let store = Store::open(Arc::new(storage), Options::default())
+    let store = Store::open(Arc::new(storage), store_options())
         .await
         .map_err(|error| failed(&error))?;
     let (folder, cache) = (data.join("worktrees"), settings.cache);
@@ -113,6 +113,15 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
         store,
         engine,
     })
+}
+
+/// A whole tree of tickets can be cancelled in one batch, so a batch may be large.
+fn store_options() -> Options {
+    Options {
+        max_batch: 256 << 20,
+        queue_bytes: 512 << 20,
+        ..Options::default()
+    }
 }
 
 /// A plugin that this program brings along.

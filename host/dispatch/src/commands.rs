@@ -20,12 +20,12 @@ impl Dispatcher {
         reply: Option<Answer<Outcome>>,
     ) {
         let mut loaded = Vec::new();
+        let ended = match &command {
+            Command::EndRun { run, .. } => Some(*run),
+            _ => None,
+        };
         let result = match self.load_for(workspace, &command, &mut loaded).await {
             Ok(()) => {
-                let ended = match &command {
-                    Command::EndRun { run, .. } => Some(*run),
-                    _ => None,
-                };
                 let decided = self.decide(workspace, command);
                 if let (Some(run), Ok(_), Some(world)) =
                     (ended, &decided, self.worlds.get_mut(&workspace))
@@ -39,7 +39,7 @@ impl Dispatcher {
         match result {
             Ok((outcome, changes)) => {
                 let ack = reply.map_or(Ack::Nobody, |reply| Ack::Command(reply, outcome));
-                self.send(workspace, changes, ack);
+                self.send(workspace, ended, changes, ack);
             }
             Err(error) => {
                 if let Some(reply) = reply {
@@ -122,9 +122,9 @@ impl Dispatcher {
             _ => Called::Journaled,
         };
         if durable {
-            self.send(workspace, changes, Ack::Guest(reply, called));
+            self.send(workspace, Some(run), changes, Ack::Guest(reply, called));
         } else {
-            self.send(workspace, changes, Ack::Nobody);
+            self.send(workspace, Some(run), changes, Ack::Nobody);
             let _ = reply.send(Ok(called));
         }
     }
@@ -166,9 +166,15 @@ impl Dispatcher {
         };
         match self.decide(id, Command::SaveTeam(team)) {
             Ok((outcome, mut changes)) => {
-                changes.workspace |= known.is_none();
+                // Also where an earlier try could not be stored.
+                changes.workspace |= self.worlds[&id]
+                    .versions
+                    .get(&id.0)
+                    .copied()
+                    .unwrap_or_default()
+                    == 0;
                 let workspace = Box::new(self.worlds[&id].state.workspace.clone());
-                self.send(id, changes, Ack::Apply(reply, workspace, outcome));
+                self.send(id, None, changes, Ack::Apply(reply, workspace, outcome));
             }
             Err(error) => {
                 if known.is_none() {

@@ -1,16 +1,19 @@
 //! What happens outside once a transition is stored: runs start, wake and stop; worktrees end.
 
 use crate::event_loop::{Dispatcher, Msg};
-use crate::launch::{RunTask, provision_of};
+use crate::launch::{Leaving, RunTask, provision_of};
 use crate::world::Running;
 use adjutant_model::{
-    Command, Effect, Outcome, PluginRef, Reply, RunId, Ticket, TicketId, Timestamp, WorkspaceId,
-    text,
+    Command, Effect, Ending, Outcome, PluginRef, Reply, Run, RunId, Ticket, TicketId, Timestamp,
+    WorkspaceId, text,
 };
 use adjutant_run::{Called, Gone};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+
+/// How often a run whose task is gone is brought back before it fails.
+const MOST_LOST: u32 = 3;
 
 /// The selector of bosses that name none.
 const DEFAULT_SELECTOR: &str = "skills";
@@ -38,6 +41,7 @@ impl Dispatcher {
         let world = self.worlds.get_mut(&workspace);
         if let Some(running) = world.and_then(|world| world.running.get_mut(&run)) {
             running.wake = Some(wake);
+            running.woken = false;
         }
         answer
     }
@@ -68,21 +72,55 @@ impl Dispatcher {
         let Some(running) = world.running.get_mut(&run) else {
             return self.launch(workspace, run);
         };
-        let unheard = match running.wake.take() {
+        // Also where the answer is taken: it may be dropped with an instance that is being parked.
+        running.woken = true;
+        running.answer = match running.wake.take() {
             Some(wake) => wake.send((at, reply)).err(),
             None => Some((at, reply)),
         };
-        // It is being parked, or has not come to its wait yet.
-        running.answer = unheard;
     }
 
-    pub(crate) fn parked(&mut self, workspace: WorkspaceId, run: RunId) {
-        let world = self.worlds.get_mut(&workspace);
-        let parked = world.and_then(|world| world.running.remove(&run));
-        tracing::debug!(%run, "the run has left memory while it waits");
-        if parked.is_some_and(|running| running.answer.is_some()) {
-            self.launch(workspace, run);
+    /// A run's task is over. It was parked, or has ended its run; or else it is brought back, for its
+    /// run is still wanted.
+    pub(crate) fn left(&mut self, workspace: WorkspaceId, run: RunId, start: u64, parked: bool) {
+        let Some(world) = self.worlds.get_mut(&workspace) else {
+            return;
+        };
+        let same = |running: &Running| running.start == start;
+        if !world.running.get(&run).is_some_and(same) {
+            return;
         }
+        let woken = world
+            .running
+            .remove(&run)
+            .is_some_and(|running| running.woken);
+        if parked {
+            tracing::debug!(%run, "the run has left memory while it waits");
+            if woken {
+                self.launch(workspace, run);
+            }
+            return;
+        }
+        if world.state.run(run).is_none_or(Run::is_over) {
+            return;
+        }
+        let lost = world.lost.entry(run).or_default();
+        *lost += 1;
+        tracing::warn!(%run, times = *lost, "the run's task is gone and its run is not over");
+        if *lost <= MOST_LOST {
+            return self.launch(workspace, run);
+        }
+        let why = format!("its task was lost {MOST_LOST} times; the host's log says why");
+        let ending = Ending::Broke(why);
+        let pending = Vec::new();
+        self.internal(
+            workspace,
+            Command::EndRun {
+                run,
+                pending,
+                ending,
+            },
+        );
     }
 
     fn stop(&mut self, workspace: WorkspaceId, run: RunId) {
@@ -104,6 +142,11 @@ impl Dispatcher {
 
     /// Starts a run, or brings it back, unless it is in memory or over.
     pub(crate) fn launch(&mut self, workspace: WorkspaceId, id: RunId) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.starts += 1;
+        let start = self.starts;
         let ledger = self.ledger(workspace);
         let plugins = self.shelf.table();
         let Some(world) = self.worlds.get_mut(&workspace) else {
@@ -137,6 +180,13 @@ impl Dispatcher {
             .map_err(|refusal| format!("this boss has no selector: {refusal}"));
         let cancel = CancellationToken::new();
         let task = RunTask {
+            leaving: Leaving {
+                messages: self.messages.clone(),
+                workspace,
+                run: id,
+                start,
+                parked: false,
+            },
             workspace,
             provision: provision_of(ticket, &state.workspace),
             run: run.clone(),
@@ -162,6 +212,8 @@ impl Dispatcher {
                 task,
                 wake: None,
                 answer: None,
+                woken: false,
+                start,
             },
         );
     }

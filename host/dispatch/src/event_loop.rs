@@ -60,8 +60,13 @@ pub(crate) enum Msg {
         run: RunId,
         reply: oneshot::Sender<Result<Called, Gone>>,
     },
-    /// A run has left memory while it waits.
-    Parked { workspace: WorkspaceId, run: RunId },
+    /// A run's task is over, because its run is, because it waits, or by an accident.
+    Left {
+        workspace: WorkspaceId,
+        run: RunId,
+        start: u64,
+        parked: bool,
+    },
     /// A question about how things stand.
     Query(Question),
     /// The host is to stop.
@@ -85,7 +90,9 @@ pub(crate) struct Dispatcher {
     pub(crate) host_epoch: u64,
     pub(crate) worlds: HashMap<WorkspaceId, World>,
     pub(crate) messages: mpsc::Sender<Msg>,
-    /// Worktrees that are being ended.
+    /// How many times runs were started.
+    pub(crate) starts: u64,
+    /// Worktrees that are being ended, and tasks that are being waited for.
     pub(crate) cleaning: JoinSet<()>,
     pub(crate) in_flight: FuturesOrdered<Flying>,
     pub(crate) reload_at: Option<Instant>,
@@ -97,6 +104,8 @@ pub(crate) struct Flight {
     workspace: WorkspaceId,
     trees: Vec<TicketId>,
     effects: Vec<Effect>,
+    /// The run that wanted it.
+    run: Option<RunId>,
     ack: Ack,
 }
 
@@ -193,7 +202,12 @@ impl Dispatcher {
                 run,
                 reply,
             } => self.resume(workspace, run, reply),
-            Msg::Parked { workspace, run } => self.parked(workspace, run),
+            Msg::Left {
+                workspace,
+                run,
+                start,
+                parked,
+            } => self.left(workspace, run, start, parked),
             Msg::Query(question) => question(&self.worlds),
             Msg::Stop { done } => {
                 self.stopping = Some(done);
@@ -201,6 +215,10 @@ impl Dispatcher {
                     for (_, running) in world.running.drain() {
                         running.cancel.cancel();
                         running.task.abort();
+                        // What it started is gone when its task is.
+                        self.cleaning.spawn(async move {
+                            let _ = running.task.await;
+                        });
                     }
                 }
             }
@@ -211,7 +229,7 @@ impl Dispatcher {
     pub(crate) fn internal(&mut self, workspace: WorkspaceId, command: Command) {
         if let Ok((outcome, changes)) = self.decide(workspace, command) {
             drop(outcome);
-            self.send(workspace, changes, Ack::Nobody);
+            self.send(workspace, None, changes, Ack::Nobody);
         }
     }
 
@@ -248,7 +266,13 @@ impl Dispatcher {
     }
 
     /// Sends what has changed to the store. Who waits is told when it has arrived.
-    pub(crate) fn send(&mut self, workspace: WorkspaceId, changes: Changes, ack: Ack) {
+    pub(crate) fn send(
+        &mut self,
+        workspace: WorkspaceId,
+        run: Option<RunId>,
+        changes: Changes,
+        ack: Ack,
+    ) {
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return;
         };
@@ -260,6 +284,7 @@ impl Dispatcher {
                 workspace,
                 trees: Vec::new(),
                 effects,
+                run,
                 ack,
             };
             self.in_flight.push_back(Flying {
@@ -275,6 +300,7 @@ impl Dispatcher {
             workspace,
             trees,
             effects: changes.effects,
+            run,
             ack,
         };
         self.in_flight.push_back(Flying {
@@ -288,8 +314,10 @@ impl Dispatcher {
             workspace,
             trees,
             effects,
+            run,
             ack,
         } = flight;
+        let too_large = matches!(result, Err(CommitError::TooLarge { .. }));
         let failed = result
             .err()
             .map(|error| format!("what was to be stored could not be: {error}"));
@@ -297,6 +325,9 @@ impl Dispatcher {
             world.in_flight -= 1;
             if let Some(why) = &failed {
                 crate::recovery::distrust(world, why);
+                if let Some(run) = run.filter(|_| too_large) {
+                    world.too_large.insert(run, why.clone());
+                }
             }
             if world.broken.is_some() && world.in_flight == 0 {
                 self.reload_at.get_or_insert(Instant::now() + RELOAD_AFTER);
@@ -343,6 +374,7 @@ impl Dispatcher {
         let due: Option<Timestamp> = self
             .worlds
             .values()
+            .filter(|world| world.broken.is_none())
             .filter_map(|world| world.state.next_timer())
             .min();
         let timer = due.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));

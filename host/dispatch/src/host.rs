@@ -155,6 +155,7 @@ impl Host {
             messages,
             cleaning: JoinSet::new(),
             in_flight: FuturesOrdered::new(),
+            starts: 0,
             reload_at: None,
             stopping: None,
         };

@@ -9,8 +9,8 @@ use crate::plugins::PluginShelf;
 use adjutant_connect::ports::{OutsideError, Worktree, Worktrees};
 use adjutant_connect::{Provision, Repo};
 use adjutant_model::{
-    Agent, Branch, Command, Ending, Journal, Outcome, Pending, Record, Run, Ticket, TicketId,
-    Workspace, WorkspaceId, will_retry,
+    Agent, Branch, Command, Ending, Journal, Outcome, Pending, Record, Run, RunId, Ticket,
+    TicketId, Workspace, WorkspaceId, will_retry,
 };
 use adjutant_run::{Clock, Finished, Job, Ledger, Runner};
 use adjutant_store::{Store, records};
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A run's task. Aborting it leaves no process; its worktree is ended by whoever aborts it.
 pub(crate) struct RunTask {
+    /// Says that the task is over, however that comes about.
+    pub(crate) leaving: Leaving,
     pub(crate) workspace: WorkspaceId,
     /// The worktree that the ticket is to have, if its workspace links repositories.
     pub(crate) provision: Option<Provision>,
@@ -41,6 +43,36 @@ pub(crate) struct RunTask {
     pub(crate) worktrees: Arc<dyn Worktrees>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) messages: mpsc::Sender<Msg>,
+}
+
+/// Tells the loop when it is dropped: at the end of the task, and when the task is aborted or panics.
+pub(crate) struct Leaving {
+    pub(crate) messages: mpsc::Sender<Msg>,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) run: RunId,
+    pub(crate) start: u64,
+    pub(crate) parked: bool,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let left = Msg::Left {
+            workspace: self.workspace,
+            run: self.run,
+            start: self.start,
+            parked: self.parked,
+        };
+        match self.messages.try_send(left) {
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            Err(mpsc::error::TrySendError::Full(left)) => {
+                let messages = self.messages.clone();
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    // The loop is gone only when the host stops.
+                    runtime.spawn(async move { messages.send(left).await.ok() });
+                }
+            }
+        }
+    }
 }
 
 impl RunTask {
@@ -132,16 +164,9 @@ impl RunTask {
         Journal::from_records(lists.into_iter().flatten()).map_err(|error| error.to_string())
     }
 
-    async fn finished(&self, finished: Finished, worktree: bool) {
+    async fn finished(&mut self, finished: Finished, worktree: bool) {
         match finished {
-            Finished::Parked => {
-                let parked = Msg::Parked {
-                    workspace: self.workspace,
-                    run: self.run.id,
-                };
-                // The loop is gone only when the host stops.
-                let _ = self.messages.send(parked).await;
-            }
+            Finished::Parked => self.leaving.parked = true,
             Finished::Gone => {}
             Finished::Ended { pending, ending } => {
                 let (pending, ending) = if worktree {

@@ -4,7 +4,7 @@
 use crate::event_loop::{Dispatcher, RELOAD_AFTER};
 use crate::load;
 use crate::world::World;
-use adjutant_model::{Command, RunId, RunStatus, Workspace, WorkspaceId};
+use adjutant_model::{Command, Ending, RunId, RunStatus, Workspace, WorkspaceId};
 use adjutant_store::records;
 use tokio::time::Instant;
 
@@ -71,9 +71,25 @@ impl Dispatcher {
             };
             match loaded.await {
                 Ok(world) => {
+                    let old = self.worlds.get_mut(&id);
+                    let too_large = old.map(|old| std::mem::take(&mut old.too_large));
+                    let too_large = too_large.unwrap_or_default();
                     self.worlds.insert(id, world);
+                    for (run, why) in too_large {
+                        let (pending, ending) = (Vec::new(), Ending::Broke(why));
+                        self.internal(
+                            id,
+                            Command::EndRun {
+                                run,
+                                pending,
+                                ending,
+                            },
+                        );
+                    }
                     tracing::warn!(workspace = %id, "read the workspace again after a failed write");
                     self.resume_world(id);
+                    // What was to be cleaned up when the write failed was forgotten with it.
+                    self.sweep_worktrees();
                 }
                 Err(error) => {
                     tracing::error!(workspace = %id, %error, "the workspace cannot be read");

@@ -28,6 +28,10 @@ pub(crate) struct World {
     pub(crate) stopping: HashMap<TicketId, Vec<JoinHandle<()>>>,
     /// Why the state cannot be trusted any more, until it is read again.
     pub(crate) broken: Option<String>,
+    /// Runs whose own batch could not be stored for its size: they end instead of trying again.
+    pub(crate) too_large: HashMap<RunId, String>,
+    /// How often a run has left memory without an end or a wait.
+    pub(crate) lost: HashMap<RunId, u32>,
 }
 
 /// A run that is in memory.
@@ -36,8 +40,13 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
     /// Where its instance waits for an answer.
     pub(crate) wake: Option<oneshot::Sender<(Timestamp, Reply)>>,
-    /// The answer, where its wait was over while it was being parked or brought back.
+    /// The answer, where its wait was over before it had come to it again.
     pub(crate) answer: Option<(Timestamp, Reply)>,
+    /// Its wait was over, and it has not asked for anything since: where it turns out to have left
+    /// memory, the answer was not heard, and it is brought back. (It is on disk.)
+    pub(crate) woken: bool,
+    /// Which start this is: what an earlier one still says of itself does not count.
+    pub(crate) start: u64,
 }
 
 impl World {
@@ -52,6 +61,8 @@ impl World {
             running: HashMap::new(),
             stopping: HashMap::new(),
             broken: None,
+            too_large: HashMap::new(),
+            lost: HashMap::new(),
         }
     }
 

@@ -153,3 +153,37 @@ async fn a_spinning_and_a_trapping_guest_fail_alone() {
     assert_eq!(trap.status, Status::Failed);
     assert!(trap.summary.contains("panicked"), "{}", trap.summary);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_begins_with_the_same_task_whatever_has_changed_since() {
+    let bench = Bench::start().await;
+    let mut sub = agent("sub", "scripted-sub", None);
+    let first = json!([{"task": true}, {"ask": {"member": "ann", "text": "well?"}}, {"report": {"summary": "as it was", "with_steps": true}}]);
+    sub.config = Some(json!({ "steps": first }));
+    bench.team(vec![sub.clone()]).await;
+    let new = adjutant_model::NewTicket {
+        title: "by configuration".to_owned(),
+        assignee: Some("sub".to_owned()),
+        ..Default::default()
+    };
+    let id = bench
+        .host
+        .create_ticket(bench.workspace, new)
+        .await
+        .expect("a ticket")
+        .id;
+    bench
+        .until(|event| matches!(event, EventKind::RunWaiting { .. }))
+        .await;
+    sub.config = Some(json!({"steps": [{"post": "something else"}]}));
+    sub.description = "someone else".to_owned();
+    bench.team(vec![sub]).await;
+    let bench = bench.restart().await;
+    let posted = bench
+        .host
+        .post_message(bench.workspace, id, "ann".into(), "go on".into(), None);
+    posted.await.expect("posted");
+    let ticket = bench.over(id).await;
+    assert_eq!(ticket.summary, "as it was");
+    assert_eq!(ticket.status, Status::Done);
+}

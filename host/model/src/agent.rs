@@ -84,16 +84,20 @@ impl fmt::Display for PluginRef {
 pub struct AgentLimits {
     /// Tickets that it works on at the same time; further ones queue.
     pub max_concurrent: u32,
-    /// Milliseconds of computing between two host calls before a run is stopped.
+    /// Milliseconds that a run may compute from one start to its end or its next parking, waiting in
+    /// host calls not counted.
     pub guest_time_ms: u64,
     /// Bytes of linear memory of one run.
     pub memory_bytes: u64,
-    /// Milliseconds that a run may be busy in all, waits for reports and answers not counted.
+    /// Milliseconds that a run may be busy from one start to its end or its next parking, waits for
+    /// reports and answers not counted.
     pub run_time_ms: u64,
     /// Outputs that may be refused for their schema before the ticket fails.
     pub max_rejections: u32,
     /// Host calls that one run may journal.
     pub max_calls: u32,
+    /// Bytes that one run may journal, about.
+    pub journal_bytes: u64,
 }
 
 impl Default for AgentLimits {
@@ -105,6 +109,7 @@ impl Default for AgentLimits {
             run_time_ms: 3_600_000,
             max_rejections: 3,
             max_calls: 100_000,
+            journal_bytes: 256 << 20,
         }
     }
 }

@@ -167,6 +167,95 @@ impl Call {
     }
 }
 
+impl Call {
+    /// At most how many bytes its encoding has, about: what is journaled is bounded by it.
+    pub fn bytes(&self) -> usize {
+        let text = |text: &String| text.len() + 8;
+        32 + match self {
+            Call::ProposePlan { plan } => {
+                let tasks = plan.phases.iter().flat_map(|phase| &phase.tasks);
+                let names = plan.phases.iter().map(|phase| {
+                    let depends: usize = phase.depends_on.iter().map(text).sum();
+                    phase.id.len() + phase.name.len() + depends + 64
+                });
+                let tasks = tasks.map(|task| {
+                    let blocked: usize = task.blocked_by.iter().map(text).sum();
+                    task.id.len()
+                        + task.description.len()
+                        + task.suggested_class.len()
+                        + blocked
+                        + 128
+                });
+                plan.name.len()
+                    + plan.description.len()
+                    + names.sum::<usize>()
+                    + tasks.sum::<usize>()
+            }
+            Call::Delegate { assignments } => assignments
+                .iter()
+                .map(|one| {
+                    let schema = one.expected_output_schema.as_ref().map_or(0, json_bytes);
+                    let key = one.key.as_ref().map_or(0, text);
+                    one.title.len() + one.description.len() + one.notes.len() + schema + key + 256
+                })
+                .sum(),
+            Call::AwaitReports { tickets, .. } => tickets.len() * 20,
+            Call::SubmitOutput { output } => json_bytes(output),
+            Call::CreateTicket { draft } => {
+                let schema = draft.expected_output_schema.as_ref().map_or(0, json_bytes);
+                draft.title.len() + draft.description.len() + schema + 64
+            }
+            Call::Mention {
+                members,
+                text: said,
+            } => members.iter().map(text).sum::<usize>() + said.len(),
+            Call::WorktreeRun { command, .. } => command.iter().map(text).sum(),
+            Call::Ask {
+                member, text: said, ..
+            } => member.len() + said.len(),
+            Call::CancelDelegated { reason: said, .. }
+            | Call::Reassign { reason: said, .. }
+            | Call::Progress { note: said }
+            | Call::CallForReport { message: said, .. }
+            | Call::Post { text: said, .. }
+            | Call::Comment { text: said, .. }
+            | Call::AssignTicket { agent: said, .. }
+            | Call::AddCollaborator { agent: said }
+            | Call::LinkTicket { kind: said, .. }
+            | Call::MemoryGet { key: said }
+            | Call::MemoryPut { key: said, .. }
+            | Call::MemoryRemove { key: said }
+            | Call::MemoryKeys { prefix: said }
+            | Call::WorktreeRead { path: said }
+            | Call::WorktreeWrite { path: said, .. }
+            | Call::WorktreeRemove { path: said }
+            | Call::WorktreeList { path: said }
+            | Call::WorktreeCommit { message: said } => said.len() + 128,
+            Call::Team
+            | Call::ReadChannel { .. }
+            | Call::GetTicket { .. }
+            | Call::ListTickets { .. }
+            | Call::WorktreeDiff => 64,
+        }
+    }
+}
+
+/// At most how many bytes a JSON value has when it is encoded.
+pub(crate) fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Number(_) => 9,
+        Value::String(text) => text.len() + 5,
+        Value::Array(items) => 5 + items.iter().map(json_bytes).sum::<usize>(),
+        Value::Object(fields) => {
+            5 + fields
+                .iter()
+                .map(|(name, value)| name.len() + 5 + json_bytes(value))
+                .sum::<usize>()
+        }
+    }
+}
+
 /// What a call is answered.
 pub type Reply = Result<Answer, CallError>;
 

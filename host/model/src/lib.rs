@@ -54,7 +54,7 @@ pub use plan::{PlanPhase, PlanTask, Priority, WorkPlan};
 pub use plugins::Plugins;
 pub use refusal::{Refusal, Violation};
 pub use report::{Branch, Confidence, Join, Joined, ReportOutcome, TaskReport, WorkResult};
-pub use run::{Plugin, Run, RunStatus, Wait, WaitKind, World};
+pub use run::{Given, Plugin, Run, RunStatus, Wait, WaitKind, World};
 pub use state::State;
 pub use ticket::{Choice, Link, Status, Ticket, Validation};
 pub use workspace::{Repo, Workspace};

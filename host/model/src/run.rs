@@ -19,6 +19,10 @@ pub struct Run {
     pub plugin: Plugin,
     /// Its fencing token. A secret: never shown but in the reporting footer.
     pub token: Token,
+    /// What its task says of the agent and of earlier outputs. Kept, for a replay begins with the same
+    /// task, whatever has changed since.
+    #[serde(default)]
+    pub given: Given,
     /// Where it stands.
     pub status: RunStatus,
     /// What it waits for.
@@ -54,6 +58,26 @@ impl Run {
     pub fn is_over(&self) -> bool {
         self.status.is_over()
     }
+}
+
+/// The parts of a run's task that may change while it runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// The agent's label.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub class: String,
+    /// The agent's description.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The agent's skills.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skills: Vec<String>,
+    /// The agent's configuration, as JSON.
+    pub config_json: String,
+    /// What was wrong with the last run's output.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<crate::Violation>,
 }
 
 /// Where a run stands.

@@ -88,6 +88,9 @@ pub fn cut(text: &str, bytes: usize) -> String {
     format!("{}…", &text[..end])
 }
 
+/// Mentions of one text that count.
+const MENTIONS: usize = 50;
+
 /// The names after at signs in a text, in order, each once.
 pub fn mentions(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -104,6 +107,9 @@ pub fn mentions(text: &str) -> Vec<String> {
             .chars()
             .take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
             .collect();
+        if names.len() == MENTIONS {
+            break;
+        }
         if !name.is_empty() && !names.contains(&name) {
             names.push(name);
         }

@@ -54,6 +54,9 @@ pub enum RunStop {
     /// It made as many calls as it may.
     #[error("the run has made {0} host calls, which is its limit (`max_calls`)")]
     TooManyCalls(u32),
+    /// Its journal is as large as it may be.
+    #[error("the run's journal has reached {0} bytes, which is its limit (`journal_bytes`)")]
+    JournalFull(u64),
     /// It was busy for as long as it may be.
     #[error("the run was busy for {0} ms, which is its limit (`run_time_ms`)")]
     RunTime(u64),

@@ -12,7 +12,7 @@ use adjutant_component::{
 };
 use adjutant_connect::ports::Worktree;
 use adjutant_model::{
-    Agent, Ending, Journal, Limits, Run, Ticket, TicketView, Violation, WorkResult, text,
+    Agent, Ending, Journal, Limits, Run, Status, Ticket, TicketView, Violation, WorkResult, text,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -250,16 +250,28 @@ impl adjutant_component::GuestOutput for Printed {
     }
 }
 
+/// The task, the same at every start: what may change meanwhile is as it was when the run was made.
 fn task(job: &Job) -> Task {
     let boss = job.boss.as_deref();
+    let given = &job.run.given;
+    let mut view = TicketView::from(&*job.ticket);
+    view.status = Status::InProgress;
+    view.output = None;
+    view.summary = String::new();
+    let agent = Agent {
+        class: given.class.clone(),
+        description: given.description.clone(),
+        skills: given.skills.clone(),
+        ..(*job.agent).clone()
+    };
     Task {
-        ticket: convert::ticket(TicketView::from(&*job.ticket)),
-        agent: convert::agent(&job.agent),
+        ticket: convert::ticket(view),
+        agent: convert::agent(&agent),
         briefing: text::briefing(&job.ticket, boss, &job.request),
         request: job.request.clone(),
-        config_json: job.agent.config.to_string(),
+        config_json: given.config_json.clone(),
         attempt: job.run.attempt,
-        violations: convert::violations(job.ticket.violations.clone()),
+        violations: convert::violations(given.violations.clone()),
     }
 }
 

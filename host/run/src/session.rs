@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 /// Calls that are gathered before they are journaled without being asked, and bytes of their answers.
 const GATHERED: usize = 64;
 const GATHERED_BYTES: usize = 1 << 20;
+/// Bytes that the arguments of one call may have; a file's content is named by its digest and does not
+/// count. What is gathered, one more call and its answer together stay well below what the store takes
+/// as one value.
+const CALL_BYTES: usize = 4 << 20;
 
 /// What a guest's host calls work on: the `H` of the component's store.
 pub(crate) struct Session {
@@ -40,6 +44,8 @@ pub(crate) struct Session {
     messages: u32,
     /// Bytes of answers since the last time that calls were handed in for being many.
     gathered_bytes: usize,
+    /// Bytes of all calls and answers so far.
+    journal_bytes: u64,
     clock: Arc<dyn Clock>,
     guest_clock: Arc<GuestClock>,
     /// The last output that was accepted early.
@@ -108,6 +114,7 @@ impl Session {
             next: 0,
             messages: 0,
             gathered_bytes: 0,
+            journal_bytes: 0,
             clock: begin.clock,
             guest_clock: begin.guest_clock,
             accepted: None,
@@ -118,10 +125,19 @@ impl Session {
     ///
     /// A call that was waiting when the run stopped waits again here; its effects are done.
     async fn replay(&mut self, call: &Call) -> HostResult<Option<Reply>> {
+        // Not journaled: the same on every replay, and nothing so large may get into the journal.
+        if call.bytes() > CALL_BYTES {
+            return Ok(Some(Err(CallError::Limit(format!(
+                "a call has at most {CALL_BYTES} bytes of arguments"
+            )))));
+        }
         let index = self.next;
         let Some(entry) = self.journal.entries.get(index as usize) else {
             if index >= self.agent.limits.max_calls {
                 return Err(stop(RunStop::TooManyCalls(index)));
+            }
+            if self.journal_bytes >= self.agent.limits.journal_bytes {
+                return Err(stop(RunStop::JournalFull(self.agent.limits.journal_bytes)));
             }
             return Ok(None);
         };
@@ -155,6 +171,10 @@ impl Session {
     fn answered(&mut self, call: &Call, at: Timestamp, reply: &Reply) {
         self.unmute(self.next);
         self.next += 1;
+        let answer = reply.as_ref().map_or(0, adjutant_model::Answer::bytes);
+        let bytes = call.bytes() + answer;
+        self.journal_bytes += bytes as u64;
+        self.gathered_bytes += bytes;
         self.guest_clock.set(at.saturating_mul(1_000_000));
         if reply.is_err() {
             return;
@@ -312,7 +332,6 @@ impl Session {
     ) -> HostResult<()> {
         let index = self.next;
         self.answered(&call, at, &reply);
-        self.gathered_bytes += reply.as_ref().map_or(0, adjutant_model::Answer::bytes);
         let gathered = {
             let mut pending = self
                 .shared

@@ -114,7 +114,7 @@ async fn a_guest_that_ends_before_its_journal_has_diverged() {
 async fn so_many_calls_and_no_more() {
     let desk = Arc::new(Desk::new(BTreeMap::new()));
     let finished = execute(&script(), Vec::new(), &desk, |agent| {
-        agent.limits.max_calls = 3
+        agent.limits.max_calls = 3;
     })
     .await;
     let (records, result) = ended(finished, &desk);
@@ -182,7 +182,7 @@ async fn a_denied_command_says_which_grant_is_missing() {
     let desk = Arc::new(Desk::new(BTreeMap::new()));
     let grant = vec![vec!["git".to_owned(), "log".to_owned(), "*".to_owned()]];
     let finished = execute(&steps, Vec::new(), &desk, |agent| {
-        agent.grants.commands = grant
+        agent.grants.commands = grant;
     })
     .await;
     let (_, result) = ended(finished, &desk);

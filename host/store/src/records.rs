@@ -200,6 +200,32 @@ mod tests {
     }
 
     #[test]
+    fn a_calls_bytes_bound_its_encoding() {
+        let floats: Vec<f64> = vec![0.1; 1_000];
+        let calls = [
+            Call::SubmitOutput {
+                output: serde_json::json!({"list": floats, "text": "x".repeat(500), "no": null}),
+            },
+            Call::Progress {
+                note: "n".repeat(10_000),
+            },
+            Call::WorktreeRun {
+                command: vec!["a".to_owned(); 1_000],
+                timeout_ms: Some(u64::MAX),
+            },
+            Call::AwaitReports {
+                tickets: vec![TicketId(Uuid::max()); 500],
+                join: adjutant_model::Join::Quorum(3),
+                timeout_ms: None,
+            },
+        ];
+        for call in calls {
+            let encoded = encode(&call).len();
+            assert!(encoded <= call.bytes() + 64, "{}: {encoded}", call.name());
+        }
+    }
+
+    #[test]
     fn another_version_and_damage_are_told_apart() {
         let newer = decode::<u32>("number", &[9, 1]).expect_err("newer");
         assert!(newer.to_string().contains("format version 9"), "{newer}");

@@ -5,6 +5,7 @@
 //! - What a crash left behind is removed by a later run, a week after.
 
 use crate::exit::{Error, Result};
+use etcetera::BaseStrategy as _;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,7 +32,9 @@ pub(crate) fn home() -> Result<PathBuf> {
     let named = std::env::var_os("ADJUTANT_DATA").filter(|named| !named.is_empty());
     let home = match named {
         Some(named) => std::path::absolute(named).ok(),
-        None => directories::BaseDirs::new().map(|dirs| dirs.data_dir().to_owned()),
+        None => etcetera::choose_base_strategy()
+            .ok()
+            .map(|dirs| dirs.data_dir()),
     };
     home.map(|home| home.join("adjutant")).ok_or_else(|| {
         Error::Failed(

@@ -93,14 +93,16 @@ impl Tx<'_> {
         let mut room = self.context.limits.answer_bytes;
         let reports = over.iter().map(|id| {
             let mut report = self.report_of(*id);
-            let output = report
-                .output
-                .as_ref()
-                .map_or(0, |output| output.to_string().len());
-            let size = report.summary.len() + output + 512;
+            let output = report.output.as_ref().map_or(0, crate::call::json_bytes);
+            let wrong = report.violations.iter();
+            let wrong: usize = wrong
+                .map(|one| one.path.len() + one.message.len() + 16)
+                .sum();
+            let size = report.title.len() + report.summary.len() + output + wrong + 512;
             if size > room {
                 // The ticket has all of it.
                 report.output = None;
+                report.violations.clear();
                 report.summary = text::cut(&report.summary, SHORT_SUMMARY);
             }
             room = room.saturating_sub(size);

@@ -264,13 +264,16 @@ impl Tx<'_> {
                 views.truncate(LIST_LIMIT);
                 let mut room = self.context.limits.answer_bytes;
                 views.retain(|ticket| {
-                    let output = ticket
-                        .output
-                        .as_ref()
-                        .map_or(0, |output| output.to_string().len());
-                    let size = ticket.description.len() + ticket.summary.len() + output + 512;
-                    let fits = size <= room;
-                    room = if fits { room - size } else { 0 };
+                    let json =
+                        |value: &Option<_>| value.as_ref().map_or(0, crate::call::json_bytes);
+                    let fits = room > 0 && {
+                        let texts = ticket.title.len() + ticket.description.len();
+                        let json = json(&ticket.output) + json(&ticket.expected_output_schema);
+                        let size = texts + ticket.summary.len() + json + 512;
+                        let fits = size <= room;
+                        room = if fits { room - size } else { 0 };
+                        fits
+                    };
                     fits
                 });
                 Ok(Answer::Views(

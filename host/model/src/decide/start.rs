@@ -2,7 +2,8 @@
 
 use super::Tx;
 use crate::{
-    AgentId, Effect, EventKind, Outcome, Refusal, Run, RunId, RunStatus, Status, TicketId, Token,
+    AgentId, Effect, EventKind, Given, Outcome, Refusal, Run, RunId, RunStatus, Status, TicketId,
+    Token,
 };
 
 impl Tx<'_> {
@@ -41,6 +42,13 @@ impl Tx<'_> {
                 return self.end_ticket(id, Status::Failed, &why);
             }
         };
+        let given = Given {
+            class: agent.class.clone(),
+            description: agent.description.clone(),
+            skills: agent.skills.clone(),
+            config_json: agent.config.to_string(),
+            violations: self.state.tickets[&id].violations.clone(),
+        };
         let run = RunId(self.id());
         let token = Token((self.context.tokens)());
         let now = self.context.now;
@@ -63,6 +71,7 @@ impl Tx<'_> {
                 attempt,
                 plugin,
                 token,
+                given,
                 status: if provision {
                     RunStatus::Provisioning
                 } else {

@@ -99,6 +99,14 @@ impl Tx<'_> {
         if !wrong.is_empty() {
             return Err(Refusal::Invalid(wrong));
         }
+        let other_repos = spec.workspace.repos.as_ref();
+        let other_repos = other_repos.is_some_and(|repos| *repos != self.state.workspace.repos);
+        if other_repos && self.state.live_tickets() > 0 {
+            return Err(Refusal::Conflict(
+                "the repositories of a workspace stay as they are while any of its tickets is not over"
+                    .to_owned(),
+            ));
+        }
         let new = spec
             .agents
             .iter()
@@ -126,11 +134,14 @@ impl Tx<'_> {
             ("/class", &agent.class),
         ];
         for (path, text) in texts {
-            if let Err(Refusal::Invalid(violations)) =
-                check_len(path, text, self.context.limits.text_bytes)
-            {
+            if let Err(Refusal::Invalid(violations)) = check_len(path, text, AGENT_TEXT) {
                 wrong.extend(violations);
             }
+        }
+        let skills: usize = agent.skills.iter().map(|skill| skill.len() + 8).sum();
+        if skills > AGENT_TEXT {
+            let message = format!("they have {skills} bytes together; the limit is {AGENT_TEXT}");
+            wrong.push(Violation::new("/skills", message));
         }
         let mut plugin = |path: &str, text: &str, selector: bool| {
             if let Err(refusal) = self
@@ -205,6 +216,10 @@ impl Tx<'_> {
         wrong
     }
 }
+
+/// Bytes of an agent's description, of its class, and of all its skills together: a boss gets those of
+/// its whole team in one answer.
+const AGENT_TEXT: usize = 2_000;
 
 const NAME_RULE: &str =
     "a name is 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or a digit";

@@ -3,15 +3,21 @@
 use super::Tx;
 use crate::{Status, state::Timer};
 
+/// Points in time that one transition deals with at most.
+const AT_ONCE: usize = 100;
+
 impl Tx<'_> {
     /// Lets everything happen that was due by now. A point in time that no longer means anything (the
     /// ticket is over, the wait has been answered) is passed over.
     pub(super) fn tick(&mut self) {
         let now = self.context.now;
+        let mut left = AT_ONCE;
         while let Some((at, timer)) = self.state.timers.first().copied() {
-            if at > now {
+            // The rest is due still, and comes with the next tick: one batch holds only so much.
+            if at > now || left == 0 {
                 return;
             }
+            left -= 1;
             self.state.timers.pop_first();
             match timer {
                 Timer::Run(run) => self.wait_is_up(run),

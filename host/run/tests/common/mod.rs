@@ -1,5 +1,7 @@
 //! A dispatcher's port that keeps its journal in memory, and a runner with the real engine.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use adjutant_build::build_guests;
 use adjutant_component::{Component, Engine, EngineOptions};
 use adjutant_model::{
@@ -26,6 +28,8 @@ pub(crate) struct Kept {
     pub(crate) records: Vec<Record>,
     pub(crate) memories: Vec<BTreeMap<String, Vec<u8>>>,
     pub(crate) output: String,
+    /// How each hand-in ended: calls journaled by then, and whether it waited for the disk.
+    pub(crate) handed_in: Vec<(usize, bool)>,
     waiting: Vec<oneshot::Sender<(Timestamp, Reply)>>,
 }
 
@@ -76,7 +80,7 @@ impl Ledger for Desk {
         _run: RunId,
         pending: Vec<Pending>,
         call: Option<GuestCall>,
-        _durable: bool,
+        durable: bool,
     ) -> Result<Called, Gone> {
         if self.closed {
             return Err(Gone("the run is over".to_owned()));
@@ -103,6 +107,9 @@ impl Ledger for Desk {
             ..
         }) = call
         else {
+            let mut kept = self.kept.lock().expect("no test panics here");
+            let journaled = kept.records.len();
+            kept.handed_in.push((journaled, durable));
             return Ok(Called::Journaled);
         };
         let Some(reply) = self.decide(&call, payload) else {
@@ -177,21 +184,24 @@ impl Clock for Still {
 
 fn engine() -> &'static (Engine, Arc<Component>) {
     static ENGINE: OnceLock<(Engine, Arc<Component>)> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let manifest = root.join("tests/guests/Cargo.toml");
-        let built = build_guests(&manifest, &target.join("guests"), &["scripted-sub"]);
-        let wasm = std::fs::read(&built.expect("the guest builds")[0].path).expect("the guest");
-        let options = EngineOptions {
-            max_instances: 50,
-            cache_dir: Some(target.join("compiled")),
-            ..EngineOptions::default()
-        };
-        let engine = Engine::new(&options).expect("an engine");
-        let component = engine.load(&wasm).expect("a component");
-        (engine, component)
-    })
+    ENGINE.get_or_init(|| engine_of(50))
+}
+
+/// An engine with so many places, and the guest that does what scripts say.
+pub(crate) fn engine_of(max_instances: u32) -> (Engine, Arc<Component>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let manifest = root.join("tests/guests/Cargo.toml");
+    let built = build_guests(&manifest, &target.join("guests"), &["scripted-sub"]);
+    let wasm = std::fs::read(&built.expect("the guest builds")[0].path).expect("the guest");
+    let options = EngineOptions {
+        max_instances,
+        cache_dir: Some(target.join("compiled")),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(&options).expect("an engine");
+    let component = engine.load(&wasm).expect("a component");
+    (engine, component)
 }
 
 /// Runs a script from a journal on.
@@ -201,31 +211,57 @@ pub(crate) async fn execute(
     desk: &Arc<Desk>,
     change: impl FnOnce(&mut Agent),
 ) -> Finished {
-    let (engine, component) = engine();
-    let options = RunnerOptions {
-        park_after: Duration::ZERO,
-        ..RunnerOptions::default()
-    };
-    let runner = Runner::new(engine.clone(), options, Arc::new(Limits::default()));
-    let ticket = ticket(steps);
     let mut agent = agent();
     change(&mut agent);
-    let ledger: Arc<dyn Ledger> = desk.clone();
+    let runner = runner(engine(), RunnerOptions::default(), Limits::default());
     let job = Job {
+        agent: Arc::new(agent),
+        ..job(engine(), steps, journal, desk)
+    };
+    runner.execute(job).await
+}
+
+/// A runner that parks at once what waits.
+pub(crate) fn runner(
+    on: &(Engine, Arc<Component>),
+    options: RunnerOptions,
+    limits: Limits,
+) -> Runner {
+    let options = RunnerOptions {
+        park_after: Duration::ZERO,
+        ..options
+    };
+    Runner::new(on.0.clone(), options, Arc::new(limits))
+}
+
+/// A start of a script from a journal on.
+pub(crate) fn job(
+    on: &(Engine, Arc<Component>),
+    steps: &Value,
+    journal: Vec<Record>,
+    desk: &Arc<Desk>,
+) -> Job {
+    let (ticket, agent) = (ticket(steps), agent());
+    let ledger: Arc<dyn Ledger> = desk.clone();
+    Job {
         run: run(&ticket, &agent),
         ticket: Arc::new(ticket),
         agent: Arc::new(agent),
         boss: None,
         request: String::new(),
-        component: component.clone(),
+        component: on.1.clone(),
         selector: Err("there is none".to_owned()),
         journal: Journal::from_records(journal).expect("a journal"),
         worktree: None,
         ledger,
         clock: Arc::new(Still),
         cancel: tokio_util::sync::CancellationToken::new(),
-    };
-    runner.execute(job).await
+    }
+}
+
+/// The engine that most tests share.
+pub(crate) fn shared() -> &'static (Engine, Arc<Component>) {
+    engine()
 }
 
 fn id(n: u128) -> Uuid {
@@ -272,7 +308,7 @@ fn ticket(steps: &Value) -> Ticket {
     }
 }
 
-fn agent() -> Agent {
+pub(crate) fn agent() -> Agent {
     Agent {
         id: AgentId(id(3)),
         workspace: WorkspaceId(id(2)),
@@ -306,6 +342,7 @@ fn run(ticket: &Ticket, agent: &Agent) -> Run {
             added_at: NOW,
         },
         token: Token(id(5)),
+        given: Default::default(),
         status: RunStatus::Running,
         wait: None,
         calls: 0,
