@@ -5,7 +5,7 @@ use crate::world::World;
 use adjutant_model::{
     Activity, Agent, AgentId, ChannelId, Run, State, Ticket, TicketId, Workspace,
 };
-use adjutant_store::{Item, Partition, Store, StoreError, Version, records};
+use adjutant_store::{CommitError, Item, Partition, Store, StoreError, Version, records};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ const PAGE: usize = 1_000;
 pub(crate) enum LoadError {
     #[error("the store cannot be read: {0}")]
     Store(#[from] StoreError),
+    #[error("the store cannot be written: {0}")]
+    Commit(#[from] CommitError),
     #[error("{0}")]
     Record(#[from] records::RecordError),
     #[error("the store is damaged: {0}")]

@@ -5,7 +5,7 @@ use crate::event_loop::{Dispatcher, RELOAD_AFTER};
 use crate::load;
 use crate::world::World;
 use adjutant_model::{Command, Ending, RunId, RunStatus, Workspace, WorkspaceId};
-use adjutant_store::records;
+use adjutant_store::{Batch, records};
 use tokio::time::Instant;
 
 impl Dispatcher {
@@ -67,7 +67,12 @@ impl Dispatcher {
                 let found =
                     load::get::<Workspace>(self.store(), partition, "workspace", &key).await?;
                 let (version, workspace) = found.unwrap_or((0, fallback));
-                load::world(self.store(), workspace, version).await
+                let world = load::world(self.store(), workspace, version).await?;
+                // Runs go on only where what they do can be kept: on a full disk each would do its
+                // next step again and again.
+                let probe = Batch::new(partition, *self.clock.id().as_bytes(), world.epoch);
+                self.store().commit(probe).await?;
+                Ok::<_, load::LoadError>(world)
             };
             match loaded.await {
                 Ok(world) => {

@@ -183,9 +183,16 @@ impl Tx<'_> {
         let has_run = self.state.tickets[&id]
             .run
             .is_some_and(|run| self.state.runs.get(&run).is_some_and(|run| !run.is_over()));
+        let waits = matches!(from, Status::Blocked | Status::InReview)
+            && self.state.tickets[&id].assignee.is_some();
         match status {
             Status::Done | Status::Failed | Status::Cancelled if !from.is_over() => {
                 self.end_by_hand(id, status);
+            }
+            Status::InProgress if !has_run && waits && !from.is_over() => {
+                // It goes on when its agent is free.
+                self.change_ticket(id).status = Status::Open;
+                self.requeue(id);
             }
             Status::InProgress if !has_run && !from.is_over() => {
                 return Err(Refusal::Conflict(
@@ -202,10 +209,11 @@ impl Tx<'_> {
                 self.requeue(id);
             }
         }
+        let to = self.state.tickets[&id].status;
         self.event(EventKind::TicketStatusChanged {
             ticket: id,
             from,
-            to: status,
+            to,
             forced: force,
         });
         Ok(self.ticket_outcome(id))

@@ -79,7 +79,7 @@ impl From<&(AgentId, String)> for AgentRef {
 pub struct AgentLimits {
     /// Tickets that it works on at the same time; further ones queue.
     pub max_concurrent: u32,
-    /// Milliseconds of computing between two host calls before a run is stopped.
+    /// Milliseconds that a run may compute, waiting in host calls not counted.
     pub guest_time_ms: u64,
     /// Bytes of linear memory of one run.
     pub memory_bytes: u64,
@@ -89,6 +89,8 @@ pub struct AgentLimits {
     pub max_rejections: u32,
     /// Host calls that one run may journal.
     pub max_calls: u32,
+    /// Bytes that one run may journal, about.
+    pub journal_bytes: u64,
 }
 
 impl Default for AgentLimits {
@@ -106,6 +108,7 @@ impl From<&model::AgentLimits> for AgentLimits {
             run_time_ms: limits.run_time_ms,
             max_rejections: limits.max_rejections,
             max_calls: limits.max_calls,
+            journal_bytes: limits.journal_bytes,
         }
     }
 }
@@ -119,6 +122,7 @@ impl From<AgentLimits> for model::AgentLimits {
             run_time_ms: limits.run_time_ms,
             max_rejections: limits.max_rejections,
             max_calls: limits.max_calls,
+            journal_bytes: limits.journal_bytes,
         }
     }
 }

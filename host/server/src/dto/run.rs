@@ -336,6 +336,7 @@ mod tests {
                 added_at: 0,
             },
             token: Token(Uuid::from_u128(0xdead_beef)),
+            given: model::Given::default(),
             status: model::RunStatus::Waiting,
             wait: Some(model::Wait {
                 index: 4,
