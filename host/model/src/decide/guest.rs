@@ -266,14 +266,14 @@ impl Tx<'_> {
                 views.retain(|ticket| {
                     let json =
                         |value: &Option<_>| value.as_ref().map_or(0, crate::call::json_bytes);
-                    let fits = room > 0 && {
-                        let texts = ticket.title.len() + ticket.description.len();
-                        let json = json(&ticket.output) + json(&ticket.expected_output_schema);
-                        let size = texts + ticket.summary.len() + json + 512;
-                        let fits = size <= room;
-                        room = if fits { room - size } else { 0 };
-                        fits
-                    };
+                    if room == 0 {
+                        return false;
+                    }
+                    let texts = ticket.title.len() + ticket.description.len();
+                    let json = json(&ticket.output) + json(&ticket.expected_output_schema);
+                    let size = texts + ticket.summary.len() + json + 512;
+                    let fits = size <= room;
+                    room = if fits { room - size } else { 0 };
                     fits
                 });
                 Ok(Answer::Views(
