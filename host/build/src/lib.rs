@@ -280,6 +280,23 @@ fn words_of(output: &Output) -> String {
     words
 }
 
+/// A folder for what tests make, existing: `target_tmp` (cargo's `CARGO_TARGET_TMPDIR`), unless that is
+/// a temporary folder of the system, where a host keeps no worktrees; then one in the user's home.
+///
+/// # Panics
+/// Where no folder can be made: a test cannot go on without one.
+pub fn scratch(target_tmp: &str) -> PathBuf {
+    let temporary = ["/tmp", "/var/tmp", "/dev/shm"];
+    let real = std::fs::canonicalize(target_tmp).unwrap_or_else(|_| target_tmp.into());
+    if !temporary.iter().any(|folder| real.starts_with(folder)) {
+        return target_tmp.into();
+    }
+    let home = std::env::var_os("HOME").unwrap_or_else(|| ".".into());
+    let folder = Path::new(&home).join(".cache/adjutant-tests");
+    std::fs::create_dir_all(&folder).expect("a folder for tests can be made in the user's home");
+    folder
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -196,7 +196,7 @@ async fn a_half_made_worktree_is_no_worktree() {
 #[tokio::test]
 async fn provisioning_that_is_dropped_leaves_no_process_and_no_folder() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = tempfile::tempdir_in(adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"))).unwrap();
     // A git that tells its process and its child's when it clones, and then hangs.
     let told = dir.path().join("told");
     let mkfifo = std::process::Command::new("mkfifo")

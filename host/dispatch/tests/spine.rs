@@ -73,7 +73,10 @@ async fn a_boss_delegates_awaits_and_sees_reports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_boss_is_parked_and_woken() {
-    let folder = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
+    let folder = Arc::new(
+        tempfile::tempdir_in(adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR")))
+            .expect("a folder"),
+    );
     let runner = RunnerOptions {
         park_after: Duration::ZERO,
         ..RunnerOptions::default()

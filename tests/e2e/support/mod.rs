@@ -49,7 +49,9 @@ pub(crate) fn runtime() -> &'static Runtime {
 
 /// Where tests keep files. Not `/tmp`: a host keeps no worktrees there.
 pub(crate) fn base() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
+    static BASE: std::sync::LazyLock<std::path::PathBuf> =
+        std::sync::LazyLock::new(|| adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR")));
+    &BASE
 }
 
 /// A folder that goes with the test.

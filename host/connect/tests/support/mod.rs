@@ -26,7 +26,8 @@ impl Bench {
     }
 
     pub(crate) fn with(options: GitOptions) -> Self {
-        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let dir =
+            tempfile::tempdir_in(adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"))).unwrap();
         let worktrees = GitWorktrees::new(dir.path().join("worktrees"), "git", options).unwrap();
         std::fs::create_dir(dir.path().join("user")).unwrap();
         Self { dir, worktrees }

@@ -72,7 +72,10 @@ fn engine() -> Engine {
 
 impl Bench {
     pub(crate) async fn start() -> Bench {
-        let folder = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
+        let folder = Arc::new(
+            tempfile::tempdir_in(adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR")))
+                .expect("a folder"),
+        );
         Bench::start_in(folder, HostOptions::default()).await
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) async fn start() -> Api {
-        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let temporary = &adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"));
         let folder = tempfile::tempdir_in(temporary).expect("a folder");
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/Cargo.toml");
         let built = build_guests(&manifest, &temporary.join("guests"), &["external"])
