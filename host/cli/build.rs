@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 /// The plugins that the binary carries, by package name.
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
     "skills",
     "coordinator",
     "command",
@@ -15,6 +15,7 @@ const PLUGINS: [&str; 7] = [
     "bench-boss",
     "bench-worker",
     "bench-chain",
+    "bench-hostile",
 ];
 
 fn main() -> ExitCode {

@@ -102,8 +102,8 @@ fn cancelling_a_ticket_cancels_all_below_it_and_ends_what_runs() {
     let script = format!("echo $$ > '{}/'$1; sleep 600 & wait", text(pids.path()));
     let command = ["sh", "-c", &script, "sh", "*"];
     let agents = [
-        boss("top"),
-        boss("middle").under("top"),
+        boss("top").may_run(&command),
+        boss("middle").under("top").may_run(&command),
         hand("left", "middle").may_run(&command),
         hand("right", "middle").may_run(&command),
     ];

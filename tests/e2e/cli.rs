@@ -66,6 +66,7 @@ fn a_team_is_applied_from_a_file() {
         name = "chief"
         plugin = "coordinator"
         selector = "skills"
+        grant_team_commands = true
 
         [[agents]]
         name = "lister"

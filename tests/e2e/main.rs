@@ -3,19 +3,33 @@
 
 mod support;
 
+mod backup;
 mod bad_input;
+mod budgets;
 mod cancel;
 mod chain;
 mod channels;
 mod cli;
 mod crash;
+mod cut_short;
+mod debugging;
+mod disks;
 mod eviction;
+mod fairness;
 mod hostile;
+mod hostile_abi;
+mod hostile_calls;
+mod hostile_work;
+mod idempotency;
 mod joins;
 mod main_job;
 mod parallel;
+mod queues;
 mod race_and_queue;
 mod report_task;
+mod retries;
 mod schema;
+mod shutdown;
 mod sse;
+mod torture;
 mod worktree;

@@ -107,6 +107,7 @@ fn ask_ends_with_1_and_names_the_parts_that_failed() {
         [[agents]]
         name = "lead"
         plugin = "coordinator"
+        grant_team_commands = true
         config.parts = [
             { title = "Say hello", to = "greeter" },
             { title = "Break things", to = "breaker" },
@@ -184,6 +185,7 @@ fn ask_cleans_up_when_it_is_interrupted() {
         [[agents]]
         name = "lead"
         plugin = "coordinator"
+        grant_team_commands = true
 
         [[agents]]
         name = "slow"
@@ -319,7 +321,9 @@ fn a_failing_part_is_in_the_summary_and_all_failing_is_a_failure() {
     server.apply(&team(
         Some(&repo),
         [
-            lead("lead"),
+            lead("lead")
+                .may_run(&["echo", "bread"])
+                .may_run(&["sh", "-c", "echo foam; exit 4"]),
             hand("baker", "lead", "bake bread", &["echo", "bread"]),
             hand(
                 "brewer",
@@ -328,6 +332,7 @@ fn a_failing_part_is_in_the_summary_and_all_failing_is_a_failure() {
                 &["sh", "-c", "echo foam; exit 4"],
             ),
             lead("gloomy")
+                .may_run(&["false"])
                 .config(json!({"parts": ["Brew beer", {"title": "Fly", "to": "nobody"}]})),
             hand("brewer2", "gloomy", "brew beer", &["false"]),
         ],

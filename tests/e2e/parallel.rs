@@ -25,11 +25,14 @@ fn eight_subordinates_are_at_work_at_the_same_time() {
                 "commands": [{"name": "meet", "run": command, "timeout_ms": 50_000}]
             }))
     });
+    let lead = NAMES.into_iter().fold(boss("lead"), |lead, name| {
+        lead.may_run(&["sh", "-c", &script, "sh", name])
+    });
     let server = Server::start();
     server.add(&["scripted"]);
     server.apply(&team(
         Some(&repo),
-        [boss("lead")].into_iter().chain(subordinates),
+        [lead].into_iter().chain(subordinates),
     ));
     let parts = NAMES.map(|name| json!({"title": format!("Part of {name}"), "to": name}));
     let id = server.tell(

@@ -1,5 +1,11 @@
 //! What the command line may say. Parsing only; nothing is done here.
 
+mod run;
+
+pub(crate) use run::{
+    RunCommand, RunListArgs, RunReplayArgs, RunResumeArgs, RunShowArgs,
+};
+
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use jiff::SignedDuration;
@@ -74,6 +80,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Save a workspace with its agents, from a file.
     Apply(ApplyArgs),
+    /// Copy a running host into a file, while it goes on.
+    Backup(BackupArgs),
+    /// Make a backup a new host's data.
+    Restore(RestoreArgs),
     /// Measure how much this machine does, beside what its disk and its sandbox could do alone.
     Bench(BenchArgs),
     /// Work with tickets.
@@ -82,6 +92,9 @@ pub(crate) enum Command {
     /// Look at agents.
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Find out what happened in a run, replay it, or go on where it broke.
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Show what was said and printed on a ticket, or printed in a run.
     Logs(LogsArgs),
     /// Work with plugins.
@@ -136,9 +149,13 @@ pub(crate) struct AskArgs {
 /// `adjutant bench`
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// A workload: fan-out-8 or chain-4; all unless named.
+    /// A workload: fan-out-8, chain-4, parked, recovery or replay, all unless named; or hostile, by
+    /// itself.
     #[arg(long)]
     pub(crate) workload: Vec<String>,
+    /// How many bosses are parked by the workloads `parked` and `recovery`.
+    #[arg(long, value_name = "BOSSES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) runs: u32,
     /// How many requests are under way at a time.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     pub(crate) at_once: Vec<usize>,
@@ -169,9 +186,42 @@ pub(crate) struct ServeArgs {
     /// A team to save first, as by `adjutant apply`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) team: Option<PathBuf>,
-    /// The host's settings: TOML with tables `limits` and `runs` (`park_after_ms`).
+    /// The host's settings: TOML with tables `limits`, `runs` (`park_after_ms`, `shutdown_ms`) and
+    /// `store` (`floor_bytes`, `cache_bytes`).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// `adjutant backup`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Copy a running host into a file, while it goes on.\n\n\
+        The file has the store as it was at one moment, and all plugins; their digests are checked \
+        before the file gets its name. Worktrees are not in it: a run that was working on files \
+        begins with a fresh worktree, without what it had not committed.",
+    after_help = "\
+Examples:
+  adjutant backup backups/                     a new file in that folder
+  adjutant --host http://127.0.0.1:8080 backup host.tar"
+)]
+pub(crate) struct BackupArgs {
+    /// The file to make, or the folder to make one in.
+    #[arg(value_name = "FILE_OR_FOLDER", value_hint = ValueHint::AnyPath)]
+    pub(crate) to: PathBuf,
+}
+
+/// `adjutant restore`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  adjutant restore host.tar --data ./data && adjutant serve --data ./data")]
+pub(crate) struct RestoreArgs {
+    /// The backup. All of it is checked first.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The data folder to make; it must be empty or not there.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) data: PathBuf,
 }
 
 /// `adjutant apply`
@@ -192,6 +242,7 @@ A team is a TOML file:
   name = \"lead\"
   plugin = \"coordinator\"
   selector = \"skills\"
+  grant_team_commands = true                  # what it delegates may use no more than it may
 
   [[agents]]
   name = \"tester\"
@@ -287,6 +338,35 @@ pub(crate) struct TicketCreateArgs {
     /// When it fails if it is not over, such as `10m`.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// How urgent it is: an agent's queue has the urgent ones first.
+    #[arg(long, value_name = "URGENCY", value_parser = ["high", "medium", "low"],
+        default_value = "medium", hide_default_value = true)]
+    pub(crate) priority: String,
+    /// A word; tickets with the same one are never worked on at the same time.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) group: Option<String>,
+    /// A ticket that must be over before it starts; may be given several times.
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) after: Vec<String>,
+    /// Start also where a ticket of `--after` has failed, instead of failing too.
+    #[arg(long, requires = "after")]
+    pub(crate) release_on_failure: bool,
+    /// How many runs its assignee gets where runs fail.
+    #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) attempts: Option<u32>,
+    /// How often it is then given to another capable subordinate of the same boss.
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) reassign: Option<u32>,
+    /// The pause before the second run, such as `2s`; each further one is twice as long.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) backoff: Option<Duration>,
+    /// How long its run may be silent before it fails, such as `10m`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) silence: Option<Duration>,
+    /// What it and all below it may spend, such as `tokens=50000,guest_ms=5000`: wall_ms, guest_ms,
+    /// tokens, cost_microusd, children, depth.
+    #[arg(long, value_name = "WHAT=MOST,…", value_parser = budget)]
+    pub(crate) budget: Option<adjutant_model::Budget>,
     /// Leave it in the backlog.
     #[arg(long, conflicts_with = "to")]
     pub(crate) backlog: bool,
@@ -302,6 +382,22 @@ pub(crate) enum AgentCommand {
     List,
     /// Show who is whose boss.
     Tree,
+    /// Ask whom a boss would pick for a task, and why; nothing is changed.
+    #[command(after_help = "\
+Example:
+  adjutant agent choose lead \"Run the tests\"")]
+    Choose {
+        /// The boss, by name or id.
+        boss: String,
+        /// The task, in a line.
+        task: String,
+        /// The task, in full.
+        #[arg(long, short, value_name = "TEXT", default_value = "")]
+        description: String,
+        /// What the person who starts it all asks for; the task unless given.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        request: String,
+    },
 }
 
 /// `adjutant logs`
@@ -369,6 +465,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn budget(text: &str) -> Result<adjutant_model::Budget, String> {
+    let mut fields = serde_json::Map::new();
+    for part in text.split(',') {
+        let (what, most) = part
+            .split_once('=')
+            .ok_or_else(|| "write it as tokens=50000,guest_ms=5000".to_owned())?;
+        let number = most.trim().parse::<u64>();
+        let number = number.map_err(|_| format!("{:?} is no whole number", most.trim()))?;
+        fields.insert(what.trim().to_owned(), number.into());
+    }
+    serde_json::from_value(fields.into()).map_err(|error| error.to_string())
+}
+
 fn status(text: &str) -> Result<String, String> {
     let word = text.to_lowercase().replace('-', "_");
     adjutant_model::Status::parse(&word)
@@ -427,16 +536,38 @@ mod tests {
             &["ticket", "list", "--roots", "--parent", "x"],
             &["ticket", "create", "--backlog", "--to", "a", "x"],
             &["ticket", "create", "--permissive", "x"],
+            &["ticket", "create", "--budget", "tokens", "x"],
+            &["ticket", "create", "--budget", "tokens=many", "x"],
+            &["ticket", "create", "--budget", "time=5", "x"],
             &["plugin", "add", "mine", "mine.wasm"],
+            &["run", "show"],
+            &["run", "replay", "--until", "x", "0192d3a4"],
+            &["run", "resume", "--plugin", "mine", "0192d3a4"],
+            &["agent", "choose", "lead"],
             &["plugin", "add", "@1", "mine.wasm"],
             &["serve", "--addr", "everywhere"],
             &["apply"],
+            &["backup"],
+            &["restore", "host.tar"],
             &["dance"],
         ];
         for line in table {
             let error = parse(line).expect_err("it is refused");
             assert_eq!(error.exit_code(), 2, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_budget_names_what_it_limits() {
+        let given = budget("tokens=50000, guest_ms=5000,children=3").expect("it parses");
+        let wanted = adjutant_model::Budget {
+            tokens: Some(50_000),
+            guest_ms: Some(5_000),
+            children: Some(3),
+            ..Default::default()
+        };
+        assert_eq!(given, wanted);
+        assert!(budget("time=5").is_err_and(|text| text.contains("wall_ms")));
     }
 
     #[test]

@@ -1,8 +1,19 @@
 //! Ctrl-C, and the polite signal to end: the first one asks, the second one does not wait.
 
 use crate::exit::{Code, Error, Result};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// Lets a file that would become larger than the process may make one be an error like a full disk, and
+/// not the end of the process, as it would be by default.
+pub(crate) fn keep_large_files_from_ending_it() -> Result<()> {
+    let too_large = SignalKind::from_raw(Signal::XFSZ.as_raw());
+    // To have listened once is enough: what is delivered later goes nowhere.
+    signal(too_large)
+        .map(drop)
+        .map_err(|error| Error::Failed(format!("signals cannot be received: {error}")))
+}
 
 /// Listens for signals as long as the process lives.
 #[derive(Clone, Debug)]

@@ -61,9 +61,12 @@ async fn run(cli: Cli) -> Result<Code> {
         Command::Ask(args) => Box::pin(ask::run(args, &global)).await,
         Command::Serve(args) => Box::pin(commands::serve(args, &global)).await,
         Command::Apply(args) => Box::pin(commands::apply_file(&args, &global)).await,
+        Command::Backup(args) => Box::pin(commands::backup(args, &global)).await,
+        Command::Restore(args) => commands::restore(args, &global).await,
         Command::Ticket(command) => Box::pin(commands::ticket(command, &global)).await,
-        Command::Agent(command) => commands::agent(&command, &global).await,
+        Command::Agent(command) => Box::pin(commands::agent(&command, &global)).await,
         Command::Bench(args) => Box::pin(bench::run(args, &global)).await,
+        Command::Run(command) => Box::pin(commands::run(command, &global)).await,
         Command::Logs(args) => Box::pin(commands::logs(&args, &global)).await,
         Command::Plugin(command) => commands::plugin(&command, &global).await,
         Command::Completions { shell } => {

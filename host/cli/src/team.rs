@@ -4,6 +4,8 @@
 //! - `[[plugins]]` with `name`, `version` and `path`: components to register first;
 //! - `grant_own_commands = true` on an agent: grants the commands of its own configuration
 //!   (`config.commands[].run`), argument for argument, so that none has to be written twice;
+//! - `grant_team_commands = true` on a boss: grants it the commands that the agents below it in the file
+//!   are granted, for what is delegated never brings more than its boss may do itself;
 //! - paths relative to the file.
 
 use crate::exit::{Error, Result};
@@ -78,10 +80,18 @@ impl Team {
         }
         let agents = file.agents.into_iter().enumerate();
         let agents = agents.map(|(place, table)| agent(place, table));
+        let (mut agents, bosses): (Vec<AgentSpec>, Vec<bool>) = agents
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        for place in (0..agents.len()).filter(|place| bosses[*place]) {
+            let commands = team_commands(&agents, &agents[place].name);
+            agents[place].grants.commands = commands;
+        }
         Ok(Team {
             spec: TeamSpec {
                 workspace: file.workspace,
-                agents: agents.collect::<Result<_>>()?,
+                agents,
             },
             plugins: file.plugins,
         })
@@ -96,7 +106,8 @@ impl Team {
     }
 }
 
-fn agent(place: usize, mut table: toml::Table) -> Result<AgentSpec> {
+/// An agent, and whether it is granted what its team is.
+fn agent(place: usize, mut table: toml::Table) -> Result<(AgentSpec, bool)> {
     let name = match table.get("name").and_then(toml::Value::as_str) {
         Some(name) => format!("agent {name:?}"),
         None => format!("agent {}", place + 1),
@@ -104,11 +115,13 @@ fn agent(place: usize, mut table: toml::Table) -> Result<AgentSpec> {
     let wrong = |what: &dyn std::fmt::Display| {
         Error::Usage(format!("{name}: {}", what.to_string().trim_end()))
     };
-    let grant_own = match table.remove("grant_own_commands") {
-        None => false,
-        Some(toml::Value::Boolean(grant)) => grant,
-        Some(_) => return Err(wrong(&"grant_own_commands is true or false")),
+    let mut flag = |name: &str| match table.remove(name) {
+        None => Ok(false),
+        Some(toml::Value::Boolean(grant)) => Ok(grant),
+        Some(_) => Err(wrong(&format!("{name} is true or false"))),
     };
+    let grant_own = flag("grant_own_commands")?;
+    let grant_team = flag("grant_team_commands")?;
     let mut agent: AgentSpec = table.try_into().map_err(|error| wrong(&error))?;
     if grant_own {
         let commands = own_commands(&agent).ok_or_else(|| {
@@ -116,7 +129,27 @@ fn agent(place: usize, mut table: toml::Table) -> Result<AgentSpec> {
         })?;
         agent.grants.commands.extend(commands);
     }
-    Ok(agent)
+    Ok((agent, grant_team))
+}
+
+/// The commands that an agent and all below it are granted, each once.
+fn team_commands(agents: &[AgentSpec], head: &str) -> Vec<Vec<String>> {
+    let mut team = vec![head];
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    let mut next = 0;
+    while let Some(name) = team.get(next).copied() {
+        next += 1;
+        for agent in agents {
+            if agent.name == name {
+                let new = agent.grants.commands.iter();
+                let new: Vec<_> = new.filter(|one| !commands.contains(one)).cloned().collect();
+                commands.extend(new);
+            } else if agent.boss.as_deref() == Some(name) && !team.contains(&agent.name.as_str()) {
+                team.push(&agent.name);
+            }
+        }
+    }
+    commands
 }
 
 /// The commands of an agent's configuration, where it has them in the right form.
@@ -177,6 +210,16 @@ mod tests {
             name = "lead"
             plugin = "coordinator"
             selector = "skills"
+            grant_team_commands = true
+            [[agents]]
+            name = "below"
+            boss = "lead"
+            plugin = "coordinator"
+            [[agents]]
+            name = "lister"
+            boss = "below"
+            plugin = "command"
+            grants = { commands = [["ls"], ["wc", "-l"]] }
             [[agents]]
             name = "tester"
             boss = "lead"
@@ -204,7 +247,13 @@ mod tests {
             Path::new("/home/ada/shop/out/mine.wasm")
         );
         assert_eq!(team.head(), Some("lead"));
-        let tester = &sent["agents"][1];
+        assert_eq!(
+            sent["agents"][0]["grants"]["commands"],
+            json!([["ls"], ["make", "test"], ["wc", "-l"]]),
+            "all that the team is granted, each once"
+        );
+        assert_eq!(sent["agents"][1]["grants"]["commands"], json!([]));
+        let tester = &sent["agents"][3];
         assert_eq!(
             tester["grants"]["commands"],
             json!([["ls"], ["make", "test"]])
@@ -228,7 +277,11 @@ mod tests {
             ("[[agents]]\nplugin = 3", "agent 1: invalid type"),
             (
                 "[[agents]]\nname = \"a\"\ngrant_own_commands = 1",
-                "true or false",
+                "grant_own_commands is true or false",
+            ),
+            (
+                "[[agents]]\nname = \"a\"\ngrant_team_commands = 1",
+                "grant_team_commands is true or false",
             ),
             (
                 "[[agents]]\nname = \"a\"\ngrant_own_commands = true",

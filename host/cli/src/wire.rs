@@ -35,8 +35,12 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// How the store uses the disk.
     pub(crate) store: RedbOptions,
+    /// How long runs get to come to a halt when the host stops.
+    pub(crate) shutdown: Duration,
     /// How long a run waits in memory; the host's own default where none is given.
     pub(crate) park_after: Option<Duration>,
+    /// How many runs can be in memory at a time; the engine's own default where none is given.
+    pub(crate) instances: Option<u32>,
 }
 
 impl Settings {
@@ -48,7 +52,9 @@ impl Settings {
             addr,
             limits: Limits::default(),
             store: RedbOptions::default(),
+            shutdown: Duration::ZERO,
             park_after: None,
+            instances: None,
         }
     }
 }
@@ -57,6 +63,7 @@ impl Settings {
 pub(crate) struct Running {
     url: String,
     host: Host,
+    shutdown: Duration,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<std::result::Result<(), adjutant_server::ServeError>>,
 }
@@ -77,11 +84,18 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
     let storage = RedbEngine::open(data.join("store"), settings.store)
         .await
         .map_err(|error| failed(&error))?;
-    let store = Store::open(Arc::new(storage), store_options())
+    let store = Store::open(Arc::new(storage), store_options(&settings.limits))
         .await
         .map_err(|error| failed(&error))?;
-    let (folder, cache) = (data.join("worktrees"), settings.cache);
-    let made = tokio::task::spawn_blocking(move || blocking(folder, cache)).await;
+    let folder = data.join("worktrees");
+    let mut engine = EngineOptions {
+        cache_dir: Some(settings.cache),
+        ..EngineOptions::default()
+    };
+    if let Some(instances) = settings.instances {
+        engine.max_instances = instances;
+    }
+    let made = tokio::task::spawn_blocking(move || blocking(folder, &engine)).await;
     let (engine, worktrees) = made.map_err(|error| failed(&error))??;
     let parts = HostParts {
         store: store.clone(),
@@ -102,6 +116,9 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
         builtins: builtins.collect(),
         ..HostOptions::default()
     };
+    if settings.addr.port() != 0 {
+        options.base_url = format!("http://{}", settings.addr);
+    }
     if let Some(park_after) = settings.park_after {
         options.runner.park_after = park_after;
     }
@@ -116,10 +133,11 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
 }
 
 /// A whole tree of tickets can be cancelled in one batch, so a batch may be large.
-fn store_options() -> Options {
+fn store_options(limits: &Limits) -> Options {
+    let largest = limits.tree_bytes.saturating_mul(2).max(32 << 20);
     Options {
-        max_batch: 256 << 20,
-        queue_bytes: 512 << 20,
+        max_batch: largest,
+        queue_bytes: largest.saturating_mul(2),
         ..Options::default()
     }
 }
@@ -132,7 +150,7 @@ pub(crate) fn builtin(name: &str) -> Option<&'static [u8]> {
 
 /// Starts a host and its API.
 pub(crate) async fn start(settings: Settings) -> Result<Running> {
-    let addr = settings.addr;
+    let (addr, shutdown) = (settings.addr, settings.shutdown);
     let host = bare(settings, false).await?.host;
     let options = ServerOptions {
         addr,
@@ -157,20 +175,17 @@ pub(crate) async fn start(settings: Settings) -> Result<Running> {
     Ok(Running {
         url,
         host,
+        shutdown,
         stop: Some(stop),
         serving,
     })
 }
 
 /// The parts that are made by blocking calls.
-fn blocking(worktrees: PathBuf, cache: PathBuf) -> Result<(Engine, GitWorktrees)> {
+fn blocking(worktrees: PathBuf, engine: &EngineOptions) -> Result<(Engine, GitWorktrees)> {
     let worktrees = GitWorktrees::new(worktrees, "git", GitOptions::default())
         .map_err(|error| failed(&error))?;
-    let options = EngineOptions {
-        cache_dir: Some(cache),
-        ..EngineOptions::default()
-    };
-    let engine = Engine::new(&options).map_err(|error| failed(&error))?;
+    let engine = Engine::new(engine).map_err(|error| failed(&error))?;
     Ok((engine, worktrees))
 }
 
@@ -189,8 +204,13 @@ impl Running {
         }
     }
 
-    /// Ends it: the API first, then the host. What runs goes on at the next start.
+    /// Ends it: the runs first, within their bound, while everything can still be read; then the API,
+    /// then the host. What runs goes on at the next start.
     pub(crate) async fn stop(mut self) {
+        let dropped = self.host.drain(self.shutdown).await;
+        if dropped > 0 {
+            tracing::info!(dropped, "runs were dropped, and go on at the next start");
+        }
         if let Some(stop) = self.stop.take() {
             // An error says that the API has ended already.
             let _ = stop.send(());

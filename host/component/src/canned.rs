@@ -39,12 +39,31 @@ fn report(ticket: String) -> TaskReport {
         output_json: None,
         violations: Vec::new(),
         text: String::new(),
+        attempt: 1,
+        history: Vec::new(),
+        spent: types::Spend {
+            guest_ms: 0,
+            tokens: 0,
+            cost_microusd: 0,
+            children: 0,
+        },
     }
 }
 
 impl types::Host for Canned {}
 
 impl delegation::Host for Canned {
+    async fn budget_left(&mut self) -> Answer<types::Budget> {
+        Ok(Ok(types::Budget {
+            wall_ms: None,
+            guest_ms: None,
+            tokens: None,
+            cost_microusd: None,
+            children: None,
+            depth: None,
+        }))
+    }
+
     async fn team(&mut self) -> Answer<Vec<Member>> {
         let member = |n| Member {
             agent: Agent {

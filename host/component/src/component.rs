@@ -135,7 +135,8 @@ pub enum LoadError {
     },
     /// Cut off or overwritten.
     #[error(
-        "The component is damaged or cut off at byte {offset}: {detail}. Build it or copy it again."
+        "The component is damaged or cut off at byte {offset}: {}. Build it or copy it again.",
+        brief(.detail)
     )]
     Damaged {
         /// Where reading failed.
@@ -144,7 +145,7 @@ pub enum LoadError {
         detail: String,
     },
     /// Whole, but not valid.
-    #[error("The component is not valid: {detail}")]
+    #[error("The component is not valid: {}", brief(.detail))]
     Invalid {
         /// What is wrong with it, with causes.
         detail: String,
@@ -152,7 +153,7 @@ pub enum LoadError {
     /// It exports neither `choose` nor `work`.
     #[error(
         "The component is for none of Adjutant's worlds: it exports neither the function `choose` \
-         (a selector) nor `work` (a subordinate or a boss), but {exports}."
+         (a selector) nor `work` (a subordinate or a boss), but {}.", brief(.exports)
     )]
     NoWorld {
         /// What it exports, as a phrase.
@@ -167,7 +168,7 @@ pub enum LoadError {
         faults: Vec<Fault>,
     },
     /// Its types fit, and wasmtime refuses to link it all the same.
-    #[error("The component cannot be linked as a {world}: {detail}")]
+    #[error("The component cannot be linked as a {world}: {}", brief(.detail))]
     Link {
         /// The world.
         world: World,
@@ -190,12 +191,31 @@ pub enum LoadError {
     },
 }
 
+/// Faults that are told one by one.
+const TOLD: usize = 20;
+/// Bytes of what a component itself can make as long as it likes: names, types.
+const BRIEF: usize = 1_500;
+
 fn sentences(faults: &[Fault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    let mut told = String::new();
+    for (n, fault) in faults.iter().enumerate() {
+        let fault = fault.to_string();
+        if n > 0 {
+            told.push_str("; ");
+            if n == TOLD || told.len() + fault.len() > BRIEF {
+                return format!("{told}and {} more", faults.len() - n);
+            }
+        }
+        told.push_str(&brief(&fault));
+    }
+    told
+}
+
+fn brief(text: &str) -> String {
+    if text.len() <= BRIEF {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(BRIEF)])
 }
 
 /// Checks the outermost form: is it a component, and is it whole?

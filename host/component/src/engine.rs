@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 use wasmtime::component::{Linker, Val};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -14,7 +13,9 @@ use crate::artifact::ArtifactCache;
 use crate::component::{Component, LoadError, World, check_form};
 use crate::contract::Shape;
 use crate::guest::{GuestState, wasi_linker};
+use crate::limits::TABLE_ELEMENTS;
 use crate::native;
+use crate::permits::Permits;
 
 /// How often running guests are looked at. A guest's time is counted in these, and it yields its
 /// thread to others as often.
@@ -29,7 +30,9 @@ const FIBER_STACK: usize = 2 << 20;
 /// What an [`Engine`] is made with.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// How many calls can be live at a time, waiting ones included; more wait for a permit. 1,000.
+    /// How many calls of `work` can be live at a time, waiting ones included; more wait for a permit.
+    /// 1,000. Selectors have a sixteenth of it for themselves on top, and at least four: a run that
+    /// delegates holds its own permit while it waits for its selector.
     pub max_instances: u32,
     /// Bytes that one memory of a guest can grow to at most, whatever a run's limits say. 256 MiB.
     pub max_memory: usize,
@@ -88,8 +91,12 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     engine: wasmtime::Engine,
     allocation: Allocation,
-    permits: Arc<Semaphore>,
-    max_instances: u32,
+    /// For `work`.
+    permits: Permits,
+    /// For `choose`, so that selectors never wait for the runs that wait for them.
+    selector_permits: Permits,
+    /// For runs that compute for long: one processor is left to all others.
+    long_turns: Permits,
     max_component: usize,
     cache: Option<ArtifactCache>,
     /// WASI, and nothing of Adjutant's.
@@ -118,8 +125,9 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             engine,
             allocation,
-            permits: Arc::new(Semaphore::new(options.max_instances as usize)),
-            max_instances: options.max_instances,
+            permits: Permits::new(options.max_instances),
+            selector_permits: Permits::new(selectors(options)),
+            long_turns: Permits::new(processors().saturating_sub(1).max(1)),
             max_component: options.max_component,
             cache,
             wasi,
@@ -132,16 +140,16 @@ impl Engine {
         self.0.allocation
     }
 
-    /// One permit for each call that can be live. The pool is larger than that, so that a call with
-    /// a permit never finds it full. Calls take permits themselves: this is for looking, and for
+    /// The permits for calls of `work`. The pool is larger than they are, so that a call with a
+    /// permit never finds it full. Calls take permits themselves: this is for looking, and for
     /// keeping some of them back.
-    pub fn permits(&self) -> &Arc<Semaphore> {
+    pub fn permits(&self) -> &Permits {
         &self.0.permits
     }
 
-    /// How many permits there are altogether.
-    pub fn max_instances(&self) -> u32 {
-        self.0.max_instances
+    /// The permits for calls of `choose`.
+    pub fn selector_permits(&self) -> &Permits {
+        &self.0.selector_permits
     }
 
     /// Verifies and compiles a component for the world that its exports speak of. Takes a processor
@@ -182,19 +190,7 @@ impl Engine {
     }
 
     fn load_for(&self, bytes: &[u8], world: Option<World>) -> Result<Arc<Component>, LoadError> {
-        check_form(bytes, self.0.max_component)?;
-        let shape = Shape::of_component(bytes).map_err(|detail| LoadError::Invalid { detail })?;
-        let Some(world) = world.or_else(|| shape.detect()) else {
-            let exports = match shape.exports().as_slice() {
-                [] => "nothing".to_owned(),
-                some => some.join(", "),
-            };
-            return Err(LoadError::NoWorld { exports });
-        };
-        let faults = shape.faults(world);
-        if !faults.is_empty() {
-            return Err(LoadError::Unfit { world, faults });
-        }
+        let (world, shape) = fit(bytes, self.0.max_component, world)?;
         let digest = digest(bytes);
         let compiled = match self.cached(&digest) {
             Some(compiled) => compiled,
@@ -273,12 +269,44 @@ impl Engine {
         })
     }
 
+    /// The turns of runs that compute for long.
+    pub(crate) fn long_turns(&self) -> &Permits {
+        &self.0.long_turns
+    }
+
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.0.engine
     }
 
     pub(crate) fn wasi(&self) -> &Linker<GuestState<()>> {
         &self.0.wasi
+    }
+}
+
+/// Checks all of a component of at most `max_bytes` that can be told without compiling it: its form and
+/// its types, against the world that is given or the one that its exports speak of. Gives back the world.
+///
+/// # Errors
+/// As [`Engine::load`], but for what only the compiler and the linker find.
+pub fn check(bytes: &[u8], max_bytes: usize, world: Option<World>) -> Result<World, LoadError> {
+    fit(bytes, max_bytes, world).map(|(world, _)| world)
+}
+
+fn fit(bytes: &[u8], max_bytes: usize, world: Option<World>) -> Result<(World, Shape), LoadError> {
+    check_form(bytes, max_bytes)?;
+    let shape = Shape::of_component(bytes).map_err(|detail| LoadError::Invalid { detail })?;
+    let Some(world) = world.or_else(|| shape.detect()) else {
+        let exports = match shape.exports().as_slice() {
+            [] => "nothing".to_owned(),
+            some => some.join(", "),
+        };
+        return Err(LoadError::NoWorld { exports });
+    };
+    let faults = shape.faults(world);
+    if faults.is_empty() {
+        Ok((world, shape))
+    } else {
+        Err(LoadError::Unfit { world, faults })
     }
 }
 
@@ -309,6 +337,17 @@ fn open_cache(
             warn!(dir = %dir.display(), %error, "compiled components are not kept");
         })
         .ok()
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism()
+        .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+}
+
+/// How many selectors can be live at a time. They compute and never wait, so few are enough; four fit
+/// the largest component that the pool takes.
+fn selectors(options: &EngineOptions) -> u32 {
+    (options.max_instances / 16).max(4)
 }
 
 /// Starts wasmtime with a pool, or without where there is no room for one.
@@ -357,7 +396,8 @@ fn config(options: &EngineOptions, pooling: bool) -> Config {
         // Measured with guests in Rust, C, Go, Python and JavaScript: for each live run two
         // memories, two tables and twenty core instances are enough for all of them. A little is
         // added, for a slot that was given back may still wait to be wiped.
-        let runs = options.max_instances + options.max_instances / 16 + 4;
+        let calls = options.max_instances + selectors(options);
+        let runs = calls + calls / 16 + 4;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(runs)
             .total_stacks(runs)
@@ -368,7 +408,7 @@ fn config(options: &EngineOptions, pooling: bool) -> Config {
             .max_memories_per_component(8)
             .max_component_instance_size(4 << 20)
             .max_core_instance_size(2 << 20)
-            .table_elements(20_000)
+            .table_elements(TABLE_ELEMENTS)
             .max_memory_size(options.max_memory)
             .decommit_batch_size(16);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -18,8 +18,9 @@ use crate::bindings::{
 };
 use crate::clock::{GuestClock, RESOLUTION, Wall};
 use crate::component::World;
-use crate::limits::{GuestLimits, Limiter, Meter};
+use crate::limits::{GuestLimits, GuestTime, Limiter, Meter, Turns};
 use crate::output::{GuestOutput, NoOutput, Pipe, Sink, Stream};
+use crate::permits::Owner;
 
 /// Random bytes that a guest may ask for at a time.
 const RANDOM_BYTES: u64 = 4 << 20;
@@ -54,6 +55,8 @@ impl<T> AgentHost for T where
 /// What makes one run what it is, next to its task and its host.
 #[derive(Clone)]
 pub struct Context {
+    /// Whose call it is: owners take turns where calls wait for a permit.
+    pub owner: Owner,
     /// All randomness of the run follows from this.
     pub seed: [u8; 32],
     /// The time that the guest sees. The host sets it as the journal goes on.
@@ -62,18 +65,22 @@ pub struct Context {
     pub output: Arc<dyn GuestOutput>,
     /// What it may use.
     pub limits: GuestLimits,
+    /// Where its computing time is counted.
+    pub time: GuestTime,
     /// Its arguments, as WASI's command line.
     pub args: Vec<String>,
 }
 
 impl Default for Context {
-    /// Seed zero, a clock at zero, output dropped, the default limits, no arguments.
+    /// Owner zero, seed zero, a clock at zero, output dropped, the default limits, no arguments.
     fn default() -> Self {
         Self {
+            owner: 0,
             seed: [0; 32],
             clock: Arc::new(GuestClock::new(0)),
             output: Arc::new(NoOutput),
             limits: GuestLimits::default(),
+            time: GuestTime::default(),
             args: Vec::new(),
         }
     }
@@ -101,7 +108,7 @@ impl<H: Send> WasiView for GuestState<H> {
 }
 
 impl<H> GuestState<H> {
-    pub(crate) fn new(host: H, context: &Context) -> Self {
+    pub(crate) fn new(host: H, context: &Context, turns: Turns) -> Self {
         let output = Sink::new(context.output.clone(), context.limits.output);
         let pipe = |stream| Pipe {
             sink: output.clone(),
@@ -135,7 +142,7 @@ impl<H> GuestState<H> {
             host,
             limiter: Limiter::new(&context.limits),
             limits: context.limits.clone(),
-            meter: Meter::new(context.limits.guest_time),
+            meter: Meter::new(context.limits.guest_time, turns, context.time.clone()),
             output,
             clock: context.clock.clone(),
             wasi,

@@ -1,6 +1,7 @@
 //! What a run may use: memory, tables, handles, output and time on a processor.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +9,13 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 
 use crate::engine::TICK;
+use crate::permits::{Owner, Permit, Permits};
+
+/// Elements of a table in the engine's pool.
+pub(crate) const TABLE_ELEMENTS: usize = 100_000;
+
+/// Time on a processor after which a run counts as one that computes for long.
+const LONG: Duration = Duration::from_millis(30);
 
 /// The limits of one run. The defaults fit every guest language that Adjutant is tested with.
 #[derive(Clone, Debug)]
@@ -17,7 +25,7 @@ pub struct GuestLimits {
     /// Bytes of all memories together. 256 MiB. One memory never gets more than the engine's
     /// `max_memory`.
     pub memory: usize,
-    /// Elements of all tables together. 100,000.
+    /// Elements of all tables together. 100,000, which is also the most that one table can have.
     pub table_elements: usize,
     /// WASI handles (streams, pollables) that are open at a time. 1,000.
     pub resources: usize,
@@ -32,7 +40,7 @@ impl Default for GuestLimits {
         Self {
             guest_time: Duration::from_secs(10),
             memory: 256 << 20,
-            table_elements: 100_000,
+            table_elements: TABLE_ELEMENTS,
             resources: 1_000,
             output: 1 << 20,
             hostcall: 32 << 20,
@@ -107,6 +115,28 @@ impl ResourceLimiter for Limiter {
         self.table = total;
         Ok(true)
     }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused.get_or_insert(Refused::Table);
+        Ok(())
+    }
+}
+
+/// How long a guest has computed so far. Whoever makes a call keeps a clone, and can look meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct GuestTime(Arc<AtomicU64>);
+
+impl GuestTime {
+    /// Time on a processor since the call began, waiting in host calls not counted.
+    pub fn used(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Counts time that something which is no component has used in its place.
+    pub fn add(&self, more: Duration) {
+        let more = u64::try_from(more.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
 }
 
 /// How long a run has kept a thread busy.
@@ -115,22 +145,34 @@ impl ResourceLimiter for Limiter {
 /// is looked at again (each tick) or the poll is over. Waiting in a host call happens between polls
 /// and so never counts. A span counts for one tick at most: on a machine with too much to do the
 /// thread may have stood still for longer, which is not the guest's fault.
+///
+/// A run that has computed for [`LONG`] shares fewer processors than there are with all others like
+/// it, a tick at a time, so that runs which ask and wait find one free however many spin.
 #[derive(Debug)]
 pub(crate) struct Meter {
     base: Instant,
     mark: AtomicU64,
-    used: AtomicU64,
+    used: GuestTime,
     limit: u64,
+    turns: Turns,
+}
+
+/// Where runs that compute for long wait for their turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns {
+    pub(crate) permits: Permits,
+    pub(crate) owner: Owner,
 }
 
 impl Meter {
-    pub(crate) fn new(limit: Duration) -> Arc<Self> {
+    pub(crate) fn new(limit: Duration, turns: Turns, used: GuestTime) -> Arc<Self> {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         Arc::new(Self {
             base: Instant::now(),
             mark: AtomicU64::new(0),
-            used: AtomicU64::new(0),
+            used,
             limit,
+            turns,
         })
     }
 
@@ -143,7 +185,7 @@ impl Meter {
         let now = self.nanos(at);
         let span = now.saturating_sub(self.mark.swap(now, Ordering::Relaxed));
         let span = span.min(TICK.as_nanos() as u64);
-        self.used.fetch_add(span, Ordering::Relaxed) + span > self.limit
+        self.used.0.fetch_add(span, Ordering::Relaxed) + span > self.limit
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -153,13 +195,30 @@ impl Meter {
     /// Runs a future that runs guest code, and counts the time that its polls take.
     pub(crate) async fn measure<F: Future>(&self, future: F) -> F::Output {
         let mut future = Box::pin(future);
+        let mut turn: Option<Pin<Box<dyn Future<Output = Permit> + Send>>> = None;
         std::future::poll_fn(move |cx| {
+            // Held for this one poll.
+            let _turn = if self.is_long() {
+                let waiting = turn.get_or_insert_with(|| {
+                    let Turns { permits, owner } = self.turns.clone();
+                    Box::pin(async move { permits.acquire(owner, 1).await })
+                });
+                let permit = std::task::ready!(waiting.as_mut().poll(cx));
+                turn = None;
+                Some(permit)
+            } else {
+                None
+            };
             self.begin(Instant::now());
             let polled = future.as_mut().poll(cx);
             self.charge(Instant::now());
             polled
         })
         .await
+    }
+
+    fn is_long(&self) -> bool {
+        self.used.used() > LONG
     }
 }
 
@@ -183,7 +242,9 @@ mod tests {
 
     #[test]
     fn time_between_polls_does_not_count_and_a_span_counts_for_one_tick_at_most() {
-        let meter = Meter::new(Duration::from_millis(25));
+        let used = GuestTime::default();
+        let turns = turns(&Permits::new(1));
+        let meter = Meter::new(Duration::from_millis(25), turns, used.clone());
         let at = |ms| meter.base + Duration::from_millis(ms);
         meter.begin(at(5_000));
         assert!(!meter.charge(at(5_006)), "6 ms used");
@@ -194,5 +255,66 @@ mod tests {
             "25 ms used: the long span counts for one tick"
         );
         assert!(meter.charge(at(61_001)), "26 ms used");
+        assert_eq!(used.used(), Duration::from_millis(26));
+    }
+
+    fn turns(permits: &Permits) -> Turns {
+        Turns {
+            permits: permits.clone(),
+            owner: 0,
+        }
+    }
+
+    #[test]
+    fn who_computes_for_long_waits_for_a_turn_and_who_does_not_never_waits() {
+        use std::task::{Context, Poll, Waker};
+        let permits = Permits::new(1);
+        let polls = std::cell::Cell::new(0);
+        let guest = || {
+            std::future::poll_fn(|_| {
+                polls.set(polls.get() + 1);
+                Poll::<()>::Pending
+            })
+        };
+        let (brief, long) = (
+            Meter::new(
+                Duration::from_secs(1),
+                turns(&permits),
+                GuestTime::default(),
+            ),
+            Meter::new(
+                Duration::from_secs(1),
+                turns(&permits),
+                GuestTime::default(),
+            ),
+        );
+        for tick in 1..=4 {
+            long.charge(long.base + TICK * tick);
+        }
+        let (mut brief, mut long) = (
+            Box::pin(brief.measure(guest())),
+            Box::pin(long.measure(guest())),
+        );
+        let cx = &mut Context::from_waker(Waker::noop());
+        // Somebody else has the only turn.
+        let Poll::Ready(taken) = Box::pin(permits.acquire(0, 1)).as_mut().poll(cx) else {
+            panic!("it is free")
+        };
+        assert!(long.as_mut().poll(cx).is_pending());
+        assert_eq!(polls.get(), 0, "it is not its turn");
+        assert!(brief.as_mut().poll(cx).is_pending());
+        assert_eq!(polls.get(), 1, "it need not wait");
+        drop(taken);
+        assert!(long.as_mut().poll(cx).is_pending());
+        assert_eq!(polls.get(), 2);
+        assert_eq!(permits.available_permits(), 1, "a turn is one poll");
+        // Gone while it waits: the turn goes to nobody.
+        let Poll::Ready(taken) = Box::pin(permits.acquire(0, 1)).as_mut().poll(cx) else {
+            panic!("it is free")
+        };
+        assert!(long.as_mut().poll(cx).is_pending());
+        drop(long);
+        drop(taken);
+        assert_eq!((permits.available_permits(), permits.waiting()), (1, 0));
     }
 }

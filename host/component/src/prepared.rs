@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
@@ -17,7 +16,8 @@ use crate::bindings::{Candidate, Choice, Failure, Question, Report, Task};
 use crate::component::{Component, LoadError, World};
 use crate::engine::{Engine, chain};
 use crate::guest::{AgentHost, Context, GuestState, agent_linker};
-use crate::limits::Meter;
+use crate::limits::{Meter, Turns};
+use crate::permits::{Permit, Permits};
 use crate::stop::{GuestTimeOver, Stop, classify};
 
 /// A subordinate or a boss, linked against a host of type `H`. Keep one for each component: making
@@ -37,6 +37,8 @@ struct Linked<H: 'static> {
     engine: Engine,
     component: Arc<Component>,
     pre: InstancePre<GuestState<H>>,
+    /// Where its calls wait.
+    permits: Permits,
 }
 
 impl Engine {
@@ -104,6 +106,10 @@ impl Engine {
             engine: self.clone(),
             component: component.clone(),
             pre,
+            permits: match component.world() {
+                World::Selector => self.selector_permits().clone(),
+                World::Subordinate | World::Boss => self.permits().clone(),
+            },
         }
     }
 }
@@ -171,7 +177,7 @@ struct Live<H: 'static> {
     store: Store<GuestState<H>>,
     instance: Instance,
     meter: Arc<Meter>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl<H: Send + 'static> Live<H> {
@@ -186,14 +192,10 @@ impl<H: Send + 'static> Live<H> {
 impl<H: Send + 'static> Linked<H> {
     /// Takes a permit and instantiates in a new store.
     async fn start(&self, mut host: H, context: &Context) -> Result<Live<H>, Stop> {
-        let most = self.engine.max_instances();
+        let most = self.permits.total();
         loop {
             let weight = self.component.weight().min(most);
-            let permits = self.engine.permits().clone();
-            let permit = permits
-                .acquire_many_owned(weight)
-                .await
-                .expect("the semaphore is never closed");
+            let permit = self.permits.acquire(context.owner, weight).await;
             let mut store = self.store(host, context);
             let meter = store.data().meter.clone();
             let error = match meter.measure(self.pre.instantiate_async(&mut store)).await {
@@ -219,7 +221,12 @@ impl<H: Send + 'static> Linked<H> {
     }
 
     fn store(&self, host: H, context: &Context) -> Store<GuestState<H>> {
-        let mut store = Store::new(self.engine.wasmtime(), GuestState::new(host, context));
+        let turns = Turns {
+            permits: self.engine.long_turns().clone(),
+            owner: context.owner,
+        };
+        let state = GuestState::new(host, context, turns);
+        let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(context.limits.hostcall);
         store.set_epoch_deadline(1);

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -86,6 +87,20 @@ impl HostStop {
     }
 }
 
+impl Stop {
+    /// What a host call's error means to a caller that is no component.
+    pub fn of_call(error: wasmtime::Error) -> Stop {
+        match error.downcast::<HostStop>() {
+            Ok(stop) => Stop::HostStopped(stop.0),
+            Err(error) => Stop::Trapped {
+                message: reason(&error),
+                backtrace: Vec::new(),
+                last_output: String::new(),
+            },
+        }
+    }
+}
+
 impl fmt::Display for HostStop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -135,6 +150,10 @@ pub(crate) fn classify<H>(error: wasmtime::Error, state: &GuestState<H>, startin
             "{} (its tables may have {} elements and it wanted more)",
             reason(&error),
             state.limits.table_elements
+        ),
+        (None, _) if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) => format!(
+            "it wanted more than its {} WASI handles (streams, pollables) open at a time",
+            state.limits.resources
         ),
         (None, _) => reason(&error),
     };

@@ -13,6 +13,10 @@ struct At<'a> {
     ty: Type,
 }
 
+/// Levels of a type, and parts of a tuple, that are written out in a message.
+const DESCRIBED_LEVELS: usize = 5;
+const DESCRIBED_PARTS: usize = 4;
+
 /// The first difference between the function that a component has and the one that this host has,
 /// as a sentence without subject; none where they fit.
 pub(crate) fn functions(
@@ -214,6 +218,11 @@ impl<'a> At<'a> {
 
     /// A short name such as `u32`, `list<string>` or `record page`.
     fn describe(self) -> String {
+        self.describe_to(DESCRIBED_LEVELS)
+    }
+
+    /// A type written out can be exponentially longer than the type.
+    fn describe_to(self, levels: usize) -> String {
         let id = match self.unaliased().ty {
             Type::Bool => return "bool".to_owned(),
             Type::U8 => return "u8".to_owned(),
@@ -231,7 +240,10 @@ impl<'a> At<'a> {
             Type::ErrorContext => return "error-context".to_owned(),
             Type::Id(id) => id,
         };
-        let part = |ty: &Type| self.with(*ty).describe();
+        if levels == 0 {
+            return "…".to_owned();
+        }
+        let part = |ty: &Type| self.with(*ty).describe_to(levels - 1);
         let part_or_none = |ty: &Option<Type>| ty.as_ref().map_or("_".to_owned(), part);
         let def = &self.resolve.types[id];
         match &def.kind {
@@ -245,10 +257,12 @@ impl<'a> At<'a> {
                 )
             }
             TypeDefKind::Tuple(tuple) => {
-                format!(
-                    "tuple<{}>",
-                    tuple.types.iter().map(part).collect::<Vec<_>>().join(", ")
-                )
+                let mut parts: Vec<_> =
+                    tuple.types.iter().take(DESCRIBED_PARTS).map(part).collect();
+                if tuple.types.len() > parts.len() {
+                    parts.push("…".to_owned());
+                }
+                format!("tuple<{}>", parts.join(", "))
             }
             kind => match &def.name {
                 Some(name) => format!("{} {name}", kind.as_str()),

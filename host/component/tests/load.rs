@@ -280,3 +280,113 @@ fn a_component_is_not_run_as_what_it_is_not() {
         .expect("it is no selector");
     assert!(matches!(error, LoadError::OtherWorld { .. }), "{error}");
 }
+
+/// A component whose `work` gives a list of a type of so many levels, each made of the one before it.
+fn deep(levels: usize, level: impl Fn(usize) -> String) -> Vec<u8> {
+    let types: Vec<String> = (1..=levels)
+        .map(|n| format!("(type $t{n} {})", level(n - 1)))
+        .collect();
+    let text = format!(
+        r#"(component (type $t0 string) {}
+        (core module $m (memory (export "m") 1)
+            (func (export "w") (result i32) unreachable))
+        (core instance $i (instantiate $m))
+        (type $all (list $t{levels}))
+        (func (export "work") (result $all)
+            (canon lift (core func $i "w") (memory (core memory $i "m")))))"#,
+        types.join("\n")
+    );
+    wat::parse_str(&text).expect("the text is right")
+}
+
+#[test]
+fn types_nested_without_end_are_refused_with_a_message_that_can_be_read() {
+    let engine = engine(2);
+    let list = |below| format!("(list $t{below})");
+    let pair = |below| format!("(tuple $t{below} $t{below})");
+    for (bytes, says) in [
+        (deep(90, list), "does not fit"),
+        (deep(1_000, list), "nesting is too deep"),
+        (deep(100_000, list), "nesting is too deep"),
+        // Written out, it would have 2^17 and 2^60 parts.
+        (deep(17, pair), "does not fit"),
+        (deep(60, pair), "type size"),
+    ] {
+        let error = engine
+            .load_as(&bytes, World::Subordinate)
+            .expect_err("it should be refused")
+            .to_string();
+        assert!(error.contains(says), "{says}: {error:.300}");
+        assert!(error.len() < 2_000, "{} bytes: {error:.300}", error.len());
+    }
+}
+
+#[test]
+fn what_is_wrong_a_thousand_times_is_told_briefly() {
+    let imports: String = (0..1_000)
+        .map(|n| format!("(import \"a:b/c{n}\" (instance (export \"f\" (func))))"))
+        .collect();
+    let name = "x".repeat(20_000);
+    let exports: String = (0..100)
+        .map(|n| format!("(component $c{n}) (export \"{name}{n}\" (component $c{n}))"))
+        .collect();
+    for text in [imports, exports] {
+        let bytes = wat::parse_str(format!("(component {text})")).expect("the text is right");
+        for world in [None, Some(World::Boss)] {
+            let loaded = match world {
+                None => engine(2).load(&bytes),
+                Some(world) => engine(2).load_as(&bytes, world),
+            };
+            let error = loaded.expect_err("it should be refused").to_string();
+            assert!(error.len() < 4_000, "{} bytes: {error:.300}", error.len());
+        }
+    }
+}
+
+#[test]
+fn components_nested_without_end_are_refused_and_do_not_end_the_host() {
+    for levels in [50, 5_000] {
+        // From the inside out: each is a section of the next.
+        let head = b"\0asm\x0d\0\x01\0";
+        let mut bytes = head.to_vec();
+        for _ in 0..levels {
+            let mut outer = head.to_vec();
+            outer.push(4);
+            leb(&mut outer, bytes.len());
+            outer.extend(&bytes);
+            bytes = outer;
+        }
+        let error = refusal(&bytes).to_string();
+        assert!(
+            error.contains("none of Adjutant's worlds") || error.contains("nest"),
+            "{levels}: {error:.300}"
+        );
+    }
+}
+
+fn leb(out: &mut Vec<u8>, mut value: usize) {
+    while value > 0x7f {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+#[test]
+fn what_no_run_could_hold_is_refused_before_it_runs() {
+    let engine = engine(2);
+    let with = |more: &str| {
+        engine.load(&component(
+            "subordinate",
+            &module("", &format!("{more} {FINE}")),
+        ))
+    };
+    for (more, says) in [
+        ("(memory $second 1)", "exceeds the per-instance limit of 1"),
+        ("(table 10000000 funcref)", "exceeds the limit of 100000"),
+        ("(memory $shared 1 1 shared)", "threads must be enabled"),
+    ] {
+        let error = with(more).expect_err("it should be refused").to_string();
+        assert!(error.contains(says), "{more}: {error}");
+    }
+}

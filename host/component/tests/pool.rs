@@ -4,6 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
+use adjutant_component::bindings::Question;
 use adjutant_component::{Allocation, Context, Engine, EngineOptions, Prepared, bench};
 use common::*;
 use tokio::sync::Notify;
@@ -114,4 +115,73 @@ async fn without_room_for_a_pool_it_goes_on_without() {
         ..EngineOptions::default()
     };
     assert!(Engine::new(&none).is_err());
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_selector_gets_an_answer_where_all_places_are_taken_by_runs() {
+    let engine = engine(1);
+    let boss = prepare(&engine, &working(CALL_PROGRESS));
+    let selector = load(&engine, &component("selector", &module("", NOBODY)));
+    let selector = engine.prepare_selector(&selector).expect("it links");
+    let (called, task) = (Arc::new(Notify::new()), task());
+    let host = Host {
+        on_progress: OnProgress::Hang(called.clone()),
+        ..Host::default()
+    };
+    let running = boss.work(host, Context::default(), &task);
+    tokio::pin!(running);
+    tokio::select! {
+        _ = &mut running => panic!("it is in a host call"),
+        () = called.notified() => {}
+    }
+    assert!(engine.permits().is_crowded());
+    let question = Question {
+        title: "T".to_owned(),
+        description: String::new(),
+        request: String::new(),
+        config_json: "{}".to_owned(),
+    };
+    // Not one of them waits for the run, however many there are.
+    for _ in 0..100 {
+        let choices = selector.choose(Context::default(), &question, &[]).await;
+        let choices = choices.unwrap_or_else(|stop| panic!("{stop}"));
+        assert!(choices.expect("an answer").is_empty());
+    }
+    assert!(engine.permits().is_crowded(), "the run still has its place");
+}
+
+/// Chooses nobody.
+const NOBODY: &str = r#"(func (export "choose")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.store8 (i32.const 1024) (i32.const 0))
+    (i32.store (i32.const 1032) (i32.const 0))
+    (i32.const 1024))"#;
+
+#[tokio::test]
+async fn owners_take_turns_where_calls_wait_for_a_place() {
+    let engine = engine(1);
+    let prepared = prepare(&engine, &working(CALL_PROGRESS));
+    let held = engine.permits().acquire(9, 1).await;
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut calls = tokio::task::JoinSet::new();
+    for owner in [1, 1, 1, 1, 1, 1, 2] {
+        let waiting = engine.permits().waiting();
+        let (prepared, order) = (prepared.clone(), order.clone());
+        calls.spawn(async move {
+            let context = Context {
+                owner,
+                ..Context::default()
+            };
+            answer(&prepared, Host::default(), context).await;
+            order.lock().expect("no panic").push(owner);
+        });
+        while engine.permits().waiting() == waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(held);
+    while let Some(call) = calls.join_next().await {
+        call.expect("no panic");
+    }
+    assert_eq!(*order.lock().expect("no panic"), [1, 2, 1, 1, 1, 1, 1]);
 }

@@ -23,8 +23,22 @@ pub(crate) fn ticket_mark(ticket: Uuid) -> String {
     format!("ADJUTANT_TICKET={ticket}")
 }
 
+/// The environment entry that every process bears which works below a folder for worktrees. Two hosts
+/// never share such a folder, so a host that starts may end whoever bears its own.
+pub(crate) fn root_mark(root: &Path) -> OsString {
+    let mut mark = OsString::from(ROOT_MARK);
+    mark.push("=");
+    mark.push(root);
+    mark
+}
+
+/// The name of that entry.
+pub(crate) const ROOT_MARK: &str = "ADJUTANT_WORKTREES";
+
 /// Where and as whom a command runs.
 pub(crate) struct Place<'a> {
+    /// The folder of all worktrees.
+    pub(crate) root: &'a Path,
     pub(crate) ticket: Uuid,
     /// The current folder.
     pub(crate) dir: &'a Path,
@@ -121,6 +135,7 @@ fn environment(place: &Place<'_>, mark: &str) -> Vec<(OsString, OsString)> {
             .iter()
             .map(|(name, value)| (name.into(), value.into())),
     );
+    env.push((ROOT_MARK.into(), place.root.into()));
     for entry in [mark, &ticket_mark(place.ticket)] {
         if let Some((name, value)) = entry.split_once('=') {
             env.push((name.into(), value.into()));

@@ -2,14 +2,17 @@
 //!
 //! A process group catches what a command starts, unless something moves itself into a session of
 //! its own, or the host dies and its successor no longer knows the group. Every process that the
-//! host starts for a ticket inherits a mark, an environment entry that is unique to the command or
-//! the ticket; whoever still bears it can be found and ended. A process that wipes its own
+//! host starts for a ticket inherits marks, environment entries that are unique to the command, to
+//! the ticket and to the folder of all worktrees; whoever still bears one can be found and ended. A process that wipes its own
 //! environment on purpose is not found: that takes a sandbox.
+
+use std::ffi::OsStr;
 
 /// End every process that bears `mark` (`NAME=value`) in its environment, except this one. Blocks
 /// for a few milliseconds.
 #[cfg(target_os = "linux")]
-pub(crate) fn end(mark: &str) {
+pub(crate) fn end(mark: impl AsRef<OsStr>) {
+    let mark = mark.as_ref();
     // One that forks while we look may be missed by a pass, so look until nobody is found; the
     // bound keeps a fork bomb from holding us for ever.
     const PASSES: usize = 50;
@@ -19,13 +22,13 @@ pub(crate) fn end(mark: &str) {
         }
     }
     tracing::warn!(
-        mark,
+        mark = %mark.display(),
         "processes keep starting faster than they can be ended"
     );
 }
 
 #[cfg(target_os = "linux")]
-fn end_once(mark: &str) -> usize {
+fn end_once(mark: &OsStr) -> usize {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let Ok(entries) = std::fs::read_dir("/proc") else {
@@ -56,7 +59,7 @@ fn end_once(mark: &str) -> usize {
         };
         let marked = environment
             .split(|byte| *byte == 0)
-            .any(|pair| pair == mark.as_bytes());
+            .any(|pair| pair == mark.as_encoded_bytes());
         if marked && pidfd_send_signal(&handle, Signal::KILL).is_ok() {
             ended += 1;
         }
@@ -66,4 +69,4 @@ fn end_once(mark: &str) -> usize {
 
 /// Elsewhere there is no `/proc`; the process group has to do.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn end(_mark: &str) {}
+pub(crate) fn end(_mark: impl AsRef<OsStr>) {}

@@ -45,6 +45,12 @@ pub trait Worktrees: Send + Sync {
     /// there is none.
     async fn discard(&self, ticket: Uuid) -> Result<(), OutsideError>;
 
+    /// End every process that an earlier host, which died, left running in any of these worktrees or
+    /// on their behalf. Call it at the start, before anything runs: it would end that too.
+    async fn end_orphans(&self) -> Result<(), OutsideError> {
+        Ok(())
+    }
+
     /// The tickets of which any folder exists, complete or not, in ascending order.
     async fn known(&self) -> Result<Vec<Uuid>, OutsideError>;
 }

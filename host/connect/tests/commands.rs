@@ -92,6 +92,7 @@ async fn a_command_sees_only_the_environment_it_is_given() {
     let expected = [
         "ADJUTANT_COMMAND",
         "ADJUTANT_TICKET",
+        "ADJUTANT_WORKTREES",
         "GIT_CEILING_DIRECTORIES",
         "GIT_CONFIG_NOSYSTEM",
         "GIT_EDITOR",
@@ -265,4 +266,31 @@ async fn processes_that_a_dead_host_left_are_ended_before_its_work_is_taken_up()
         stranger.kill().unwrap();
         stranger.wait().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_host_that_starts_ends_what_bears_its_mark_and_spares_other_hosts() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    let root = |bench: &Bench| bench.dir.path().join("worktrees").canonicalize().unwrap();
+    let sleeper = |bench: &Bench| {
+        std::process::Command::new("sleep")
+            .arg("1000")
+            .env("ADJUTANT_WORKTREES", root(bench))
+            .spawn()
+            .unwrap()
+    };
+    let (mut orphan, mut stranger) = (sleeper(&bench), sleeper(&other));
+    bench.worktrees.end_orphans().await.unwrap();
+    assert!(gone(&orphan.id().to_string()).await);
+    orphan.wait().unwrap();
+    assert!(stranger.try_wait().unwrap().is_none(), "another host's");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    // What the host starts bears that mark: commands, and git on its behalf.
+    let repo = bench.repo("app");
+    let tree = bench.provision(&request(&[&repo])).await;
+    assert_eq!(
+        printed(&*tree, "echo $ADJUTANT_WORKTREES").await,
+        root(&bench).display().to_string()
+    );
 }

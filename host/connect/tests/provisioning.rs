@@ -262,3 +262,38 @@ async fn a_git_that_hangs_or_is_missing_is_an_error_in_time() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn more_worktrees_than_may_be_made_at_once_wait() {
+    let bench = Bench::new();
+    let repo = bench.repo("app");
+    let root = bench.dir.path().join("few");
+    let lines = bench.dir.path().join("lines");
+    let slow = bench.dir.path().join("counting-git");
+    // Each clone says when it begins and when it ends.
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *' clone '*) echo begin >> '{0}'; sleep 0.1; git \"$@\"; \
+         code=$?; echo end >> '{0}'; exit $code;; esac\nexec git \"$@\"\n",
+        lines.display()
+    );
+    std::fs::write(&slow, script).unwrap();
+    std::process::Command::new("chmod")
+        .arg("+x")
+        .arg(&slow)
+        .status()
+        .unwrap();
+    let options = GitOptions {
+        at_once: 1,
+        ..GitOptions::default()
+    };
+    let worktrees = GitWorktrees::new(&root, &slow, options).unwrap();
+    let wishes = [request(&[&repo]), request(&[&repo]), request(&[&repo])];
+    let (a, b, c) = tokio::join!(
+        worktrees.provision(&wishes[0]),
+        worktrees.provision(&wishes[1]),
+        worktrees.provision(&wishes[2])
+    );
+    assert!(a.is_ok() && b.is_ok() && c.is_ok());
+    let lines = std::fs::read_to_string(lines).unwrap();
+    assert_eq!(lines, "begin\nend\n".repeat(3), "one after the other");
+}

@@ -182,6 +182,21 @@ async fn finish_can_be_repeated_after_a_crash_between_fetch_and_removal() {
 }
 
 #[tokio::test]
+async fn a_lock_that_a_killed_git_left_on_the_tickets_branch_is_no_obstacle() {
+    let bench = Bench::new();
+    let repo = bench.repo("app");
+    let wish = request(&[&repo]);
+    let tree = bench.provision(&wish).await;
+    tree.write("x", b"x".to_vec()).await.unwrap();
+    let lock = repo.join(format!(".git/refs/heads/{}.lock", wish.branch));
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    std::fs::write(&lock, "").unwrap();
+    let branches = bench.worktrees.finish(&wish, true, "x").await.unwrap();
+    assert_eq!(branches[0].commit, git(&repo, &["rev-parse", &wish.branch]));
+    assert!(!lock.exists());
+}
+
+#[tokio::test]
 async fn a_worktree_that_is_made_again_goes_on_from_the_branch_that_came_back() {
     let bench = Bench::new();
     let repo = bench.repo("app");

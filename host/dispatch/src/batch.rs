@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use adjutant_model::{Changes, TicketId};
-use adjutant_store::{Batch, records};
+use adjutant_store::{Batch, journal, records};
 use uuid::Uuid;
 
 /// The batch for a transition's changes, and the roots of the trees that it touches. The world's
@@ -94,11 +94,12 @@ pub(crate) fn batch(world: &mut World, changes: &Changes, op: Uuid) -> (Batch, V
         ));
     }
     for (run, index, entries) in &changes.journal {
-        batch.append.push((
-            records::journal_stream(*run),
-            *index,
-            records::encode(entries),
-        ));
+        let (record, beside) = journal::encode(entries);
+        let stream = records::journal_stream(*run);
+        batch.append.push((stream, *index, record));
+        for (payload, bytes) in beside {
+            batch.put.push((payload.key(*run), Some(bytes)));
+        }
     }
     for (run, index, line) in &changes.logs {
         batch

@@ -2,6 +2,7 @@
 
 use crate::event_loop::{Ack, Answer, Dispatcher, stopping};
 use crate::host::HostError;
+use crate::keys::IdempotencyKey;
 use crate::load;
 use crate::world::World;
 use adjutant_model::{
@@ -10,13 +11,30 @@ use adjutant_model::{
 };
 use adjutant_run::{Called, Gone};
 use adjutant_store::{Batch, records};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// How long the loop itself waits for the store, which may have no room.
+pub(crate) const STORE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How a guest's calls are handed in.
+#[derive(Clone, Copy)]
+pub(crate) struct HandedIn {
+    /// The answer waits for the disk.
+    pub(crate) durable: bool,
+    /// The run is about to do something outside.
+    pub(crate) barrier: bool,
+    /// What this start of the run has computed so far.
+    pub(crate) guest_us: u64,
+}
 
 impl Dispatcher {
     pub(super) async fn command(
         &mut self,
         workspace: WorkspaceId,
         command: Command,
+        key: Option<IdempotencyKey>,
         reply: Option<Answer<Outcome>>,
     ) {
         let mut loaded = Vec::new();
@@ -38,8 +56,14 @@ impl Dispatcher {
         };
         match result {
             Ok((outcome, changes)) => {
+                let (now, limits) = (self.clock.now(), self.limits.clone());
+                let world = self.worlds.get_mut(&workspace);
+                let keep = match (key, world) {
+                    (Some(key), Some(world)) => world.keys.keep(&key, &outcome, now, &limits),
+                    _ => Vec::new(),
+                };
                 let ack = reply.map_or(Ack::Nobody, |reply| Ack::Command(reply, outcome));
-                self.send(workspace, ended, changes, ack);
+                self.send_keeping(workspace, ended, changes, keep, ack);
             }
             Err(error) => {
                 if let Some(reply) = reply {
@@ -61,30 +85,31 @@ impl Dispatcher {
         command: &Command,
         loaded: &mut Vec<TicketId>,
     ) -> Result<(), HostError> {
-        let named = match command {
+        let mut named = Vec::new();
+        match command {
             Command::AssignTicket { ticket, .. }
             | Command::SetStatus { ticket, .. }
             | Command::CancelTicket { ticket, .. }
             | Command::PostMessage { ticket, .. }
             | Command::AddCollaborator { ticket, .. }
-            | Command::Branches { ticket, .. } => *ticket,
-            Command::CreateTicket(new) => match new.parent {
-                Some(parent) => parent,
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
-        };
+            | Command::ResumeRun { ticket, .. }
+            | Command::Branches { ticket, .. } => named.push(*ticket),
+            Command::CreateTicket(new) => {
+                // Too many are refused, whatever they are.
+                let blockers = new.terms.blocked_by.iter().take(self.limits.blockers);
+                named.extend(new.parent.iter().chain(blockers));
+            }
+            _ => {}
+        }
         let store = self.parts.store.clone();
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return Ok(());
         };
-        match load::tree_of(&store, world, named).await {
-            Ok(root) => {
-                loaded.extend(root);
-                Ok(())
-            }
-            Err(error) => Err(HostError::Unavailable(error.to_string())),
+        for ticket in named {
+            let root = load::tree_of(&store, world, ticket).await;
+            loaded.extend(root.map_err(|error| HostError::Unavailable(error.to_string()))?);
         }
+        Ok(())
     }
 
     pub(super) async fn guest(
@@ -93,7 +118,7 @@ impl Dispatcher {
         run: RunId,
         pending: Vec<Pending>,
         call: Option<GuestCall>,
-        durable: bool,
+        how: HandedIn,
         reply: oneshot::Sender<Result<Called, Gone>>,
     ) {
         if reply.is_closed() {
@@ -108,20 +133,29 @@ impl Dispatcher {
             let _ = reply.send(Err(Gone(why)));
             return;
         }
-        let (outcome, changes) = match self.decide(workspace, Command::Guest { run, pending, call })
-        {
+        let command = Command::Guest {
+            run,
+            pending,
+            guest_us: how.guest_us,
+            call,
+        };
+        let (outcome, changes) = match self.decide(workspace, command) {
             Ok(decided) => decided,
             Err(error) => {
                 let _ = reply.send(Err(Gone(error.to_string())));
                 return;
             }
         };
+        if self.ending && (how.barrier || matches!(outcome, Outcome::Waiting)) {
+            self.send(workspace, Some(run), changes, Ack::Park(reply));
+            return;
+        }
         let called = match outcome {
             Outcome::Reply(at, reply) => Called::Reply(at, reply),
             Outcome::Waiting => Called::Waiting(self.listen(workspace, run)),
             _ => Called::Journaled,
         };
-        if durable {
+        if how.durable {
             self.send(workspace, Some(run), changes, Ack::Guest(reply, called));
         } else {
             self.send(workspace, Some(run), changes, Ack::Nobody);
@@ -144,7 +178,7 @@ impl Dispatcher {
 
     /// Saves a workspace and its agents; makes the workspace if need be.
     pub(super) async fn apply(&mut self, team: TeamSpec, reply: Answer<(Workspace, Outcome)>) {
-        if self.stopping.is_some() {
+        if self.ending {
             let _ = reply.send(Err(stopping()));
             return;
         }
@@ -200,18 +234,20 @@ impl Dispatcher {
             .put
             .push((records::workspace_key(id), Some(name.as_bytes().to_vec())));
         let unavailable = |error: String| HostError::Unavailable(error);
-        self.store()
-            .commit(index)
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
+        let slow = |_| unavailable("the store did not answer in time; try again".to_owned());
+        let committed = timeout(STORE_WITHIN, self.store().commit(index));
+        let committed = committed.await.map_err(slow)?;
+        committed.map_err(|error| unavailable(error.to_string()))?;
         let workspace = Workspace {
             id,
             name: name.to_owned(),
             repos: Vec::new(),
+            wip: adjutant_model::Wip::default(),
             created_at: self.clock.now(),
         };
         let partition = records::partition(id);
-        let epoch = self.store().acquire(partition).await;
+        let epoch = timeout(STORE_WITHIN, self.store().acquire(partition));
+        let epoch = epoch.await.map_err(slow)?;
         let epoch = epoch.map_err(|error| unavailable(error.to_string()))?;
         self.worlds
             .insert(id, World::new(State::new(workspace), partition, epoch));

@@ -1,11 +1,11 @@
-//! What happens outside once a transition is stored: runs start, wake and stop; worktrees end.
+//! What happens outside once a transition is stored: runs start, wake and stop; worktrees end (see
+//! `cleaning`).
 
-use crate::event_loop::{Dispatcher, Msg};
+use crate::event_loop::Dispatcher;
 use crate::launch::{Leaving, RunTask, provision_of};
 use crate::world::Running;
 use adjutant_model::{
-    Command, Effect, Ending, Outcome, PluginRef, Reply, Run, RunId, Ticket, TicketId, Timestamp,
-    WorkspaceId, text,
+    Command, Effect, Ending, PluginRef, Reply, Run, RunId, Timestamp, WorkspaceId, text,
 };
 use adjutant_run::{Called, Gone};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 const MOST_LOST: u32 = 3;
 
 /// The selector of bosses that name none.
-const DEFAULT_SELECTOR: &str = "skills";
+pub(crate) const DEFAULT_SELECTOR: &str = "skills";
 
 impl Dispatcher {
     pub(crate) fn effect(&mut self, workspace: WorkspaceId, effect: Effect) {
@@ -28,6 +28,7 @@ impl Dispatcher {
                 ticket,
                 keep_changes,
             } => self.clean(workspace, ticket, keep_changes),
+            Effect::Choose { ticket, tried } => self.choose(workspace, ticket, tried),
         }
     }
 
@@ -101,7 +102,7 @@ impl Dispatcher {
             }
             return;
         }
-        if world.state.run(run).is_none_or(Run::is_over) {
+        if self.ending || world.state.run(run).is_none_or(Run::is_over) {
             return;
         }
         let lost = world.lost.entry(run).or_default();
@@ -118,6 +119,7 @@ impl Dispatcher {
             Command::EndRun {
                 run,
                 pending,
+                guest_us: 0,
                 ending,
             },
         );
@@ -131,18 +133,13 @@ impl Dispatcher {
             return;
         };
         running.cancel.cancel();
+        // Its turn at the worktree is over when its task is gone.
         running.task.abort();
-        if world.state.workspace.repos.is_empty() {
-            return;
-        }
-        if let Some(ticket) = world.state.run(run).map(|run| run.ticket) {
-            world.stopping.entry(ticket).or_default().push(running.task);
-        }
     }
 
     /// Starts a run, or brings it back, unless it is in memory or over.
     pub(crate) fn launch(&mut self, workspace: WorkspaceId, id: RunId) {
-        if self.stopping.is_some() {
+        if self.ending {
             return;
         }
         self.starts += 1;
@@ -179,6 +176,8 @@ impl Dispatcher {
             .map(|plugin| plugin.digest.clone())
             .map_err(|refusal| format!("this boss has no selector: {refusal}"));
         let cancel = CancellationToken::new();
+        let provision = provision_of(ticket, &state.workspace);
+        let turn = provision.as_ref().map(|_| self.turns.take(ticket.id));
         let task = RunTask {
             leaving: Leaving {
                 messages: self.messages.clone(),
@@ -188,18 +187,18 @@ impl Dispatcher {
                 parked: false,
             },
             workspace,
-            provision: provision_of(ticket, &state.workspace),
+            provision,
             run: run.clone(),
             ticket: Arc::new(ticket.clone()),
             agent: Arc::new(agent.clone()),
+            authority: state.authority(ticket.id),
             boss: boss.map(|boss| Arc::new(boss.clone())),
             request,
             selector,
             cancel: cancel.clone(),
-            before: world.stopping.remove(&ticket.id).unwrap_or_default(),
+            turn,
             ledger,
-            shelf: self.shelf.clone(),
-            runner: self.runner.clone(),
+            execute: self.execute.clone(),
             worktrees: self.parts.worktrees.clone(),
             clock: self.clock.clone(),
             messages: self.messages.clone(),
@@ -217,72 +216,4 @@ impl Dispatcher {
             },
         );
     }
-
-    /// Ends a ticket's worktree once nothing works in it any more.
-    fn clean(&mut self, workspace: WorkspaceId, id: TicketId, keep_changes: bool) {
-        let Some(world) = self.worlds.get_mut(&workspace) else {
-            return;
-        };
-        let before = world.stopping.remove(&id).unwrap_or_default();
-        let Some(ticket) = world.state.ticket(id) else {
-            return;
-        };
-        let Some(provision) = provision_of(ticket, &world.state.workspace) else {
-            return;
-        };
-        let message = commit_message(ticket);
-        self.end_worktree(workspace, id, provision, keep_changes, message, before);
-    }
-
-    pub(crate) fn end_worktree(
-        &mut self,
-        workspace: WorkspaceId,
-        id: TicketId,
-        provision: adjutant_connect::Provision,
-        keep_changes: bool,
-        message: String,
-        before: Vec<tokio::task::JoinHandle<()>>,
-    ) {
-        let worktrees = self.parts.worktrees.clone();
-        let messages = self.messages.clone();
-        self.cleaning.spawn(async move {
-            for task in before {
-                // An aborted task says so; what matters is that it is gone.
-                let _ = task.await;
-            }
-            match worktrees.finish(&provision, keep_changes, &message).await {
-                Ok(branches) if branches.is_empty() => {}
-                Ok(branches) => {
-                    let branches = branches.into_iter().map(crate::launch::branch).collect();
-                    let command = Command::Branches { ticket: id, branches };
-                    // Nobody waits for this answer.
-                    let (reply, _) = oneshot::channel::<Result<Outcome, _>>();
-                    let _ = messages.send(Msg::Command { workspace, command, reply }).await;
-                }
-                Err(error) => {
-                    tracing::warn!(ticket = %id, %error, "the worktree could not be ended; it is kept");
-                }
-            }
-        });
-    }
-
-    /// At the start: worktrees of tickets that are over, or that nobody knows, are ended.
-    pub(crate) fn sweep_worktrees(&mut self) {
-        let worktrees = self.parts.worktrees.clone();
-        let store = self.parts.store.clone();
-        let messages = self.messages.clone();
-        let worlds: Vec<(WorkspaceId, adjutant_model::Workspace)> = self
-            .worlds
-            .iter()
-            .map(|(id, world)| (*id, world.state.workspace.clone()))
-            .collect();
-        self.cleaning.spawn(async move {
-            crate::launch::sweep(worktrees, store, worlds, messages).await;
-        });
-    }
-}
-
-/// What the host writes when it commits what a run has left uncommitted.
-pub(crate) fn commit_message(ticket: &Ticket) -> String {
-    format!("{}\n\nTicket {}", ticket.title, ticket.id)
 }

@@ -2,28 +2,30 @@
 //! disk.
 
 use crate::batch::batch;
+use crate::execute::Execute;
 use crate::host::{HostError, HostParts};
+use crate::keys::IdempotencyKey;
 use crate::ledger::LoopLedger;
 
+use crate::commands::HandedIn;
 use crate::plugins::PluginShelf;
-use crate::world::World;
+use crate::stop::Draining;
+use crate::world::Worlds;
 use adjutant_model::{
     Changes, Command, Context, Effect, GuestCall, Limits, Outcome, Pending, Refusal, RunId,
     TeamSpec, TicketId, Timestamp, Tx, Workspace, WorkspaceId,
 };
-use adjutant_run::{Called, Clock, Gone, Runner};
-use adjutant_store::{CommitError, Store, Submitted};
+use adjutant_run::{Called, Clock, Gone};
+use adjutant_store::{CommitError, Shortage, Store, Submitted};
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{self, Poll, ready};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 /// Batches that may be on their way; while there are as many, no message is taken.
 const MOST_IN_FLIGHT: usize = 1_024;
@@ -40,6 +42,13 @@ pub(crate) enum Msg {
         command: Command,
         reply: Answer<Outcome>,
     },
+    /// A command that is to happen once, however often it is handed in under the same key.
+    Keyed {
+        workspace: WorkspaceId,
+        key: IdempotencyKey,
+        command: Command,
+        reply: Answer<Outcome>,
+    },
     /// A workspace and its agents are to be saved.
     Apply {
         team: TeamSpec,
@@ -50,8 +59,12 @@ pub(crate) enum Msg {
         workspace: WorkspaceId,
         run: RunId,
         pending: Vec<Pending>,
+        guest_us: u64,
         call: Option<GuestCall>,
         durable: bool,
+        /// The run is about to do something outside: the last place where it can be dropped without
+        /// doing that twice.
+        barrier: bool,
         reply: oneshot::Sender<Result<Called, Gone>>,
     },
     /// A replayed run takes up its wait.
@@ -69,12 +82,18 @@ pub(crate) enum Msg {
     },
     /// A question about how things stand.
     Query(Question),
+    /// The host is to stop soon: runs come to an end or a halt within that time. The answer says how
+    /// many had to be dropped in the middle.
+    Drain {
+        within: Duration,
+        done: oneshot::Sender<usize>,
+    },
     /// The host is to stop.
     Stop { done: oneshot::Sender<()> },
 }
 
 /// A question, put to the worlds between two decisions.
-pub(crate) type Question = Box<dyn FnOnce(&HashMap<WorkspaceId, World>) + Send>;
+pub(crate) type Question = Box<dyn FnOnce(&Worlds) + Send>;
 
 /// Where an answer to the layers above goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, HostError>>;
@@ -83,19 +102,26 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, HostError>>;
 pub(crate) struct Dispatcher {
     pub(crate) parts: HostParts,
     pub(crate) shelf: Arc<PluginShelf>,
-    pub(crate) runner: Arc<Runner>,
+    pub(crate) execute: Arc<dyn Execute>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) base_url: Arc<RwLock<String>>,
     pub(crate) host_epoch: u64,
-    pub(crate) worlds: HashMap<WorkspaceId, World>,
+    pub(crate) worlds: Worlds,
     pub(crate) messages: mpsc::Sender<Msg>,
     /// How many times runs were started.
     pub(crate) starts: u64,
+    /// Who is at which ticket's worktree: runs, and cleanings that end them.
+    pub(crate) turns: crate::turns::Turns,
     /// Worktrees that are being ended, and tasks that are being waited for.
     pub(crate) cleaning: JoinSet<()>,
     pub(crate) in_flight: FuturesOrdered<Flying>,
     pub(crate) reload_at: Option<Instant>,
+    /// Whether batches are held back for lack of room.
+    pub(crate) held: watch::Receiver<Option<Shortage>>,
+    /// The host is stopping, or about to: no run starts, and nothing comes in from outside.
+    pub(crate) ending: bool,
+    pub(crate) draining: Option<Draining>,
     pub(crate) stopping: Option<oneshot::Sender<()>>,
 }
 
@@ -136,6 +162,8 @@ pub(crate) enum Ack {
     Command(Answer<Outcome>, Outcome),
     Apply(Answer<(Workspace, Outcome)>, Box<Workspace>, Outcome),
     Guest(oneshot::Sender<Result<Called, Gone>>, Called),
+    /// The run is dropped, for the host is stopping.
+    Park(oneshot::Sender<Result<Called, Gone>>),
 }
 
 impl Dispatcher {
@@ -146,7 +174,8 @@ impl Dispatcher {
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Msg>) {
         loop {
-            if self.stopping.is_some() && self.in_flight.is_empty() && self.cleaning.is_empty() {
+            self.drained();
+            if self.stopping.is_some() && self.landed() && self.cleaning.is_empty() {
                 break;
             }
             let due = self.due_in();
@@ -179,23 +208,35 @@ impl Dispatcher {
                 command,
                 reply,
             } => {
-                if self.stopping.is_some() && is_from_outside(&command) {
+                if self.ending && is_from_outside(&command) {
                     let _ = reply.send(Err(stopping()));
                     return;
                 }
-                self.command(workspace, command, Some(reply)).await;
+                self.command(workspace, command, None, Some(reply)).await;
             }
+            Msg::Keyed {
+                workspace,
+                key,
+                command,
+                reply,
+            } => self.keyed(workspace, key, command, reply).await,
             Msg::Apply { team, reply } => self.apply(team, reply).await,
             Msg::Guest {
                 workspace,
                 run,
                 pending,
+                guest_us,
                 call,
                 durable,
+                barrier,
                 reply,
             } => {
-                self.guest(workspace, run, pending, call, durable, reply)
-                    .await;
+                let how = HandedIn {
+                    durable,
+                    barrier,
+                    guest_us,
+                };
+                self.guest(workspace, run, pending, call, how, reply).await;
             }
             Msg::Resume {
                 workspace,
@@ -209,18 +250,11 @@ impl Dispatcher {
                 parked,
             } => self.left(workspace, run, start, parked),
             Msg::Query(question) => question(&self.worlds),
+            Msg::Drain { within, done } => self.drain(within, done),
             Msg::Stop { done } => {
+                self.ending = true;
                 self.stopping = Some(done);
-                for world in self.worlds.values_mut() {
-                    for (_, running) in world.running.drain() {
-                        running.cancel.cancel();
-                        running.task.abort();
-                        // What it started is gone when its task is.
-                        self.cleaning.spawn(async move {
-                            let _ = running.task.await;
-                        });
-                    }
-                }
+                self.drop_runs(|_| true);
             }
         }
     }
@@ -257,7 +291,7 @@ impl Dispatcher {
         let context = Context {
             now: clock.now(),
             ids: &mut || clock.id(),
-            tokens: &mut Uuid::new_v4,
+            tokens: &mut || clock.token(),
             plugins: &plugins,
             limits: &self.limits,
             base_url: &base_url,
@@ -273,10 +307,22 @@ impl Dispatcher {
         changes: Changes,
         ack: Ack,
     ) {
+        self.send_keeping(workspace, run, changes, Vec::new(), ack);
+    }
+
+    /// The same, with records that are stored along with what has changed.
+    pub(crate) fn send_keeping(
+        &mut self,
+        workspace: WorkspaceId,
+        run: Option<RunId>,
+        changes: Changes,
+        keep: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+        ack: Ack,
+    ) {
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return;
         };
-        if changes.is_empty() {
+        if changes.is_empty() && keep.is_empty() {
             // Still in order: all that was sent before is on disk when this one is.
             let effects = changes.effects;
             world.sent(&[]);
@@ -293,7 +339,8 @@ impl Dispatcher {
             });
             return;
         }
-        let (batch, trees) = batch(world, &changes, self.clock.id());
+        let (mut batch, trees) = batch(world, &changes, self.clock.id());
+        batch.put.extend(keep);
         world.sent(&trees);
         let submitted = self.parts.store.submit(batch);
         let flight = Flight {
@@ -340,6 +387,7 @@ impl Dispatcher {
                 drop(reply.send(Ok((*workspace, outcome))));
             }
             (Ack::Guest(reply, called), None) => drop(reply.send(Ok(called))),
+            (Ack::Park(reply), None) => drop(reply.send(Err(crate::stop::parked()))),
             (Ack::Command(reply, _), Some(why)) => {
                 drop(reply.send(Err(HostError::Unavailable(why))));
                 return;
@@ -348,7 +396,7 @@ impl Dispatcher {
                 drop(reply.send(Err(HostError::Unavailable(why))));
                 return;
             }
-            (Ack::Guest(reply, _), Some(why)) => {
+            (Ack::Guest(reply, _) | Ack::Park(reply), Some(why)) => {
                 drop(reply.send(Err(Gone(why))));
                 return;
             }
@@ -370,6 +418,11 @@ impl Dispatcher {
 
     /// How long until something is due.
     fn due_in(&self) -> Duration {
+        let stop = self.stop_in().unwrap_or(IDLE);
+        if self.no_room() {
+            // Nothing could come of it.
+            return stop.min(RELOAD_AFTER);
+        }
         let now = self.clock.now();
         let due: Option<Timestamp> = self
             .worlds
@@ -379,13 +432,16 @@ impl Dispatcher {
             .min();
         let timer = due.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));
         match self.reload_at {
-            Some(at) => timer.min(at.saturating_duration_since(Instant::now())),
-            None => timer,
+            Some(at) => stop.min(timer.min(at.saturating_duration_since(Instant::now()))),
+            None => stop.min(timer),
         }
     }
 
     /// Something is due.
     async fn tick(&mut self) {
+        if self.no_room() {
+            return;
+        }
         let now = self.clock.now();
         let due: Vec<WorkspaceId> = self
             .worlds
@@ -409,16 +465,19 @@ impl Dispatcher {
             messages: self.messages.clone(),
             store: self.parts.store.clone(),
             workspace,
+            held_up: Mutex::default(),
         })
     }
 }
 
 pub(crate) fn stopping() -> HostError {
-    HostError::Unavailable("the host is stopping".to_owned())
+    HostError::Unavailable(
+        "the host is stopping and takes nothing new; what runs goes on at its next start".to_owned(),
+    )
 }
 
 /// Whether a command comes from people, and not from runs that are being ended.
-fn is_from_outside(command: &Command) -> bool {
+pub(crate) fn is_from_outside(command: &Command) -> bool {
     !matches!(
         command,
         Command::EndRun { .. }

@@ -1,22 +1,24 @@
 //! The host as the layers above see it.
 
 use crate::event_loop::{Answer, Dispatcher, Msg};
+use crate::execute::{Components, Execute};
+use crate::keys::IdempotencyKey;
 use crate::plugins::PluginShelf;
-use crate::world::World;
+use crate::world::Worlds;
 use adjutant_component::Engine;
 use adjutant_connect::ports::Worktrees;
 use adjutant_model::{
     AgentId, Command, Limits, Message, MessageId, NewTicket, Outcome, Plugin, Refusal,
-    ReportOutcome, Status, TeamSpec, Ticket, TicketId, Timestamp, Token, Workspace, WorkspaceId,
+    ReportOutcome, Spend, Status, TeamSpec, Ticket, TicketId, Timestamp, Token, Workspace, WorkspaceId,
 };
 use adjutant_run::{Clock, Runner, RunnerOptions};
-use adjutant_store::{Store, records};
+use adjutant_store::{Shortage, Store, records};
 use futures::stream::FuturesOrdered;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::{mpsc, oneshot};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// A running host. Cheap to clone; every method may be called from anywhere.
@@ -26,13 +28,21 @@ use tokio::task::JoinSet;
 #[derive(Clone)]
 pub struct Host {
     pub(crate) inner: Arc<Inner>,
+    /// What is asked through this handle is asked under it.
+    key: Option<Arc<IdempotencyKey>>,
 }
 
 pub(crate) struct Inner {
     pub(crate) messages: mpsc::Sender<Msg>,
     pub(crate) store: Store,
     pub(crate) shelf: Arc<PluginShelf>,
-    clock: Arc<dyn Clock>,
+    /// Asks selectors whom a boss would pick.
+    pub(crate) runner: Runner,
+    /// One backup at a time.
+    pub(crate) backups: Arc<Semaphore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) engine: Engine,
+    pub(crate) turns: crate::turns::Turns,
     limits: Arc<Limits>,
     base_url: Arc<RwLock<String>>,
 }
@@ -59,6 +69,8 @@ pub struct HostOptions {
     pub builtins: Vec<Builtin>,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
+    /// Where the HTTP API will be reached, for runs that go on before it listens.
+    pub base_url: String,
     /// Messages that may wait for the event loop; past it callers are told to come back.
     pub queue: usize,
 }
@@ -70,6 +82,7 @@ impl Default for HostOptions {
             runner: RunnerOptions::default(),
             builtins: Vec::new(),
             clock: Arc::new(crate::SystemClock),
+            base_url: "http://127.0.0.1:5174".to_owned(),
             queue: 4_096,
         }
     }
@@ -86,6 +99,17 @@ pub struct Builtin {
     pub wasm: Cow<'static, [u8]>,
 }
 
+/// What a report from outside says.
+#[derive(Clone, Debug)]
+pub struct Reported {
+    /// How it went.
+    pub outcome: ReportOutcome,
+    /// What was done.
+    pub summary: String,
+    /// What that took: tokens and cost, which are charged to the ticket.
+    pub usage: Spend,
+}
+
 /// Why the host did not do something. Each is a sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -96,6 +120,14 @@ pub enum HostError {
     #[error("{what}; try again in {retry_after_s} s")]
     Busy {
         /// What is full.
+        what: String,
+        /// When it may go again.
+        retry_after_s: u64,
+    },
+    /// The disk has no room for what would have to be stored. Reading goes on.
+    #[error("{what}; try again in {retry_after_s} s")]
+    Full {
+        /// Where there is no room, and what became of the command.
         what: String,
         /// When it may go again.
         retry_after_s: u64,
@@ -122,6 +154,15 @@ impl Host {
         parts: HostParts,
         options: HostOptions,
     ) -> std::result::Result<Host, StartError> {
+        Host::start_with(parts, options, None).await
+    }
+
+    /// Starts a host whose runs are executed by something else than the engine: a simulation.
+    pub async fn start_with(
+        parts: HostParts,
+        options: HostOptions,
+        execute: Option<Arc<dyn Execute>>,
+    ) -> std::result::Result<Host, StartError> {
         let epoch = parts
             .store
             .acquire(records::HOST)
@@ -131,37 +172,54 @@ impl Host {
             .await
             .map_err(cannot_start)?;
         let shelf = Arc::new(shelf);
+        crate::backup::sweep(shelf.folder());
         let limits = Arc::new(options.limits.clone());
-        let runner = Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
+        let execute = execute.unwrap_or_else(|| {
+            let runner =
+                Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
+            let shelf = shelf.clone();
+            Arc::new(Components { shelf, runner })
+        });
         let (messages, queue) = mpsc::channel(options.queue.max(1));
-        let base_url = Arc::new(RwLock::new("http://127.0.0.1:5174".to_owned()));
+        let base_url = Arc::new(RwLock::new(options.base_url.clone()));
+        let turns = crate::turns::Turns::default();
         let inner = Inner {
             messages: messages.clone(),
             store: parts.store.clone(),
             shelf: shelf.clone(),
+            runner: Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone()),
             clock: options.clock.clone(),
+            engine: parts.engine.clone(),
+            turns: turns.clone(),
             limits: limits.clone(),
             base_url: base_url.clone(),
+            backups: Arc::new(Semaphore::new(1)),
         };
+        let held = parts.store.held();
         let mut dispatcher = Dispatcher {
             parts,
             shelf,
-            runner: Arc::new(runner),
+            execute,
             limits,
             clock: options.clock.clone(),
             base_url,
             host_epoch: epoch,
-            worlds: HashMap::new(),
+            worlds: Worlds::new(),
             messages,
+            turns,
             cleaning: JoinSet::new(),
             in_flight: FuturesOrdered::new(),
             starts: 0,
             reload_at: None,
+            held,
+            ending: false,
+            draining: None,
             stopping: None,
         };
         dispatcher.recover().await.map_err(cannot_start)?;
         tokio::spawn(dispatcher.run(queue));
         Ok(Host {
+            key: None,
             inner: Arc::new(inner),
         })
     }
@@ -178,6 +236,20 @@ impl Host {
             .base_url
             .write()
             .unwrap_or_else(PoisonError::into_inner) = url;
+    }
+
+    /// Prepares to stop. From now on no run starts and nothing that would change anything is taken;
+    /// reading goes on. Runs get so much time to reach their end, their next wait, or the next thing
+    /// that they would do outside; what is left is dropped and goes on from its journal at the next
+    /// start. Gives back how many runs were dropped in the middle of something.
+    pub async fn drain(&self, within: Duration) -> usize {
+        let (done, drained) = oneshot::channel();
+        let message = Msg::Drain { within, done };
+        match self.inner.messages.send(message).await {
+            Ok(()) => drained.await.unwrap_or_default(),
+            // The loop has ended already.
+            Err(_) => 0,
+        }
     }
 
     /// Stops taking work, drops the instances (their runs go on at the next start), ends the worktrees
@@ -295,15 +367,15 @@ impl Host {
         agent: AgentId,
         delegation: Option<TicketId>,
         token: Option<Token>,
-        outcome: ReportOutcome,
-        summary: String,
+        reported: Reported,
     ) -> Result<std::result::Result<Option<(AgentId, String)>, String>> {
         let command = Command::ExternalReport {
             agent,
             delegation,
             token,
-            outcome,
-            summary,
+            outcome: reported.outcome,
+            summary: reported.summary,
+            usage: reported.usage,
         };
         match self.command(workspace, command).await? {
             Outcome::External {
@@ -337,25 +409,57 @@ impl Host {
         version: &str,
         component: Vec<u8>,
     ) -> Result<Plugin> {
+        self.has_room()?;
         self.inner
             .shelf
             .add(name, version, component, self.inner.clock.now())
             .await
     }
 
-    async fn ticket_command(&self, workspace: WorkspaceId, command: Command) -> Result<Ticket> {
+    pub(crate) async fn ticket_command(&self, workspace: WorkspaceId, command: Command) -> Result<Ticket> {
         match self.command(workspace, command).await? {
             Outcome::Ticket(ticket) => Ok(*ticket),
             other => Err(strange(&other)),
         }
     }
 
+    /// The same host, on which one change is asked for under a key: it happens once, however often it
+    /// is asked for. Plugins and teams are not covered: saving the same again changes nothing anyway.
+    #[must_use]
+    pub fn with_key(&self, key: IdempotencyKey) -> Host {
+        Host {
+            inner: self.inner.clone(),
+            key: Some(Arc::new(key)),
+        }
+    }
+
+    /// Whether what is asked under this handle's key has happened already.
+    pub async fn has_happened(&self, workspace: WorkspaceId) -> Result<bool> {
+        let Some(key) = self.key.clone() else {
+            return Ok(false);
+        };
+        let happened = self.query(move |worlds| {
+            let world = worlds.get(&workspace)?;
+            world.keys.find(&key).ok().flatten().map(|_| ())
+        });
+        Ok(happened.await?.is_some())
+    }
+
     async fn command(&self, workspace: WorkspaceId, command: Command) -> Result<Outcome> {
+        let key = self.key.as_deref().cloned();
         let outcome = self
-            .ask(|reply| Msg::Command {
-                workspace,
-                command,
-                reply,
+            .ask(|reply| match key {
+                Some(key) => Msg::Keyed {
+                    workspace,
+                    key,
+                    command,
+                    reply,
+                },
+                None => Msg::Command {
+                    workspace,
+                    command,
+                    reply,
+                },
             })
             .await;
         outcome.map_err(|error| match error {
@@ -367,17 +471,51 @@ impl Host {
         })
     }
 
-    /// Asks the loop. A full queue is told at once, and nothing has happened.
+    /// Asks the loop for a change. A full queue or a full disk is told at once, and nothing has
+    /// happened.
     async fn ask<T>(&self, message: impl FnOnce(Answer<T>) -> Msg) -> Result<T> {
+        self.has_room()?;
         let (reply, answer) = oneshot::channel();
         self.hand_in(message(reply))?;
-        answer.await.map_err(|_| stopped())?
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| stopped())?,
+            shortage = self.held_back() => Err(full(format!(
+                "{shortage}. What was asked for is kept, and is carried out once there is room: look \
+                 before you repeat it"
+            ))),
+        }
+    }
+
+    /// Refuses what would change something where there is no room for it.
+    fn has_room(&self) -> Result<()> {
+        match self.inner.store.shortage() {
+            None => Ok(()),
+            Some(shortage) => Err(full(format!("{shortage}. Nothing has changed"))),
+        }
+    }
+
+    /// Waits until batches have been held back for a while; says why.
+    async fn held_back(&self) -> Shortage {
+        /// How long someone who waits for an answer is left without one.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let mut held = self.inner.store.held();
+        loop {
+            if held.wait_for(Option::is_some).await.is_err() {
+                // The store is gone, and with it whoever would answer: that is told elsewhere.
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(PATIENCE).await;
+            if let Some(shortage) = &*held.borrow() {
+                return shortage.clone();
+            }
+        }
     }
 
     /// Asks how things stand.
     pub(crate) async fn query<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&HashMap<WorkspaceId, World>) -> T + Send + 'static,
+        question: impl FnOnce(&Worlds) -> T + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         self.hand_in(Msg::Query(Box::new(move |worlds| {
@@ -398,6 +536,13 @@ impl Host {
                 },
                 mpsc::error::TrySendError::Closed(_) => stopped(),
             })
+    }
+}
+
+fn full(what: String) -> HostError {
+    HostError::Full {
+        what,
+        retry_after_s: 5,
     }
 }
 

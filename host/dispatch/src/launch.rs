@@ -1,23 +1,23 @@
 //! One run's task: worktree, journal, component, execution, end.
 
-use crate::effects::commit_message;
+use crate::cleaning::commit_message;
 use crate::event_loop::Msg;
 use crate::host::HostError;
 use crate::ledger::LoopLedger;
 use crate::load;
-use crate::plugins::PluginShelf;
+use crate::execute::Execute;
+use crate::turns::Turn;
 use adjutant_connect::ports::{OutsideError, Worktree, Worktrees};
 use adjutant_connect::{Provision, Repo};
 use adjutant_model::{
-    Agent, Branch, Command, Ending, Journal, Outcome, Pending, Record, Run, RunId, Ticket,
-    TicketId, Workspace, WorkspaceId, will_retry,
+    Agent, Authority, Branch, Command, Ending, Journal, Outcome, Pending, Run, RunId, Ticket,
+    Workspace, WorkspaceId, Validation, has_tries, will_retry,
 };
-use adjutant_run::{Clock, Finished, Job, Ledger, Runner};
+use adjutant_run::{Clock, Finished, Job, Ledger};
 use adjutant_store::{Store, records};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A run's task. Aborting it leaves no process; its worktree is ended by whoever aborts it.
@@ -31,15 +31,16 @@ pub(crate) struct RunTask {
     pub(crate) ticket: Arc<Ticket>,
     pub(crate) agent: Arc<Agent>,
     pub(crate) boss: Option<Arc<Agent>>,
+    /// What the run may use at most, whatever its agent is granted.
+    pub(crate) authority: Authority,
     pub(crate) request: String,
     /// The digest of the selector, or why there is none.
     pub(crate) selector: Result<String, String>,
     pub(crate) cancel: CancellationToken,
-    /// Tasks of the same ticket that may not have let go of the worktree.
-    pub(crate) before: Vec<JoinHandle<()>>,
+    /// Its turn at the ticket's worktree, where the ticket has one.
+    pub(crate) turn: Option<Turn>,
     pub(crate) ledger: Arc<LoopLedger>,
-    pub(crate) shelf: Arc<PluginShelf>,
-    pub(crate) runner: Arc<Runner>,
+    pub(crate) execute: Arc<dyn Execute>,
     pub(crate) worktrees: Arc<dyn Worktrees>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) messages: mpsc::Sender<Msg>,
@@ -77,25 +78,25 @@ impl Drop for Leaving {
 
 impl RunTask {
     pub(crate) async fn run(mut self) {
-        for task in std::mem::take(&mut self.before) {
-            // An aborted task says so; what matters is that it is gone.
-            let _ = task.await;
+        if let Some(turn) = &self.turn {
+            turn.come().await;
         }
+        // Its worktree and its first step need room.
+        self.ledger.room().await;
         match self.prepare().await {
             Ok(Some(job)) => {
                 let worktree = job.worktree.is_some();
-                // Boxed: the future holds a whole instance, and tasks are moved about.
-                let finished = Box::pin(self.runner.execute(job)).await;
+                let finished = self.execute.execute(job).await;
                 self.finished(finished, worktree).await;
             }
             // Cancelled while its worktree was being made: whoever cancelled it cleans up.
             Ok(None) => {}
-            Err(why) => self.end(Vec::new(), Ending::Broke(why)).await,
+            Err(why) => self.end(Vec::new(), 0, Ending::Broke(why)).await,
         }
     }
 
     /// All that a run needs before it can start; none where it is no longer wanted.
-    async fn prepare(&self) -> Result<Option<Job>, String> {
+    async fn prepare(&self) -> Result<Option<Job<String>>, String> {
         let worktree = match &self.provision {
             Some(provision) => Some(
                 self.worktree(provision)
@@ -113,19 +114,6 @@ impl RunTask {
         {
             return Ok(None);
         }
-        let component = self
-            .shelf
-            .component(&self.run.plugin.digest)
-            .await
-            .map_err(|error| error.to_string())?;
-        let selector = match &self.selector {
-            Ok(digest) => self
-                .shelf
-                .component(digest)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
-        };
         let journal = self.journal().await?;
         let ledger: Arc<dyn Ledger> = self.ledger.clone();
         Ok(Some(Job {
@@ -134,12 +122,13 @@ impl RunTask {
             agent: self.agent.clone(),
             boss: self.boss.clone(),
             request: self.request.clone(),
-            component,
-            selector,
+            component: self.run.plugin.digest.clone(),
+            selector: self.selector.clone(),
             journal,
             worktree,
             ledger,
             clock: self.clock.clone(),
+            authority: self.authority.clone(),
             cancel: self.cancel.clone(),
         }))
     }
@@ -156,11 +145,9 @@ impl RunTask {
             return Ok(Journal::default());
         }
         let partition = records::partition(self.workspace);
-        let stream = records::journal_stream(self.run.id);
-        let lists: Vec<Vec<Record>> =
-            load::stream(&self.ledger.store, partition, "journal", &stream)
-                .await
-                .map_err(|error| error.to_string())?;
+        let lists = load::journal(&self.ledger.store, partition, self.run.id)
+            .await
+            .map_err(|error| error.to_string())?;
         Journal::from_records(lists.into_iter().flatten()).map_err(|error| error.to_string())
     }
 
@@ -168,19 +155,32 @@ impl RunTask {
         match finished {
             Finished::Parked => self.leaving.parked = true,
             Finished::Gone => {}
-            Finished::Ended { pending, ending } => {
+            Finished::Ended {
+                pending,
+                guest_us,
+                ending,
+            } => {
                 let (pending, ending) = if worktree {
-                    self.bring_back(pending, ending).await
+                    match self.bring_back(pending, guest_us, ending).await {
+                        Some(brought) => brought,
+                        None => return,
+                    }
                 } else {
                     (pending, ending)
                 };
-                self.end(pending, ending).await;
+                self.end(pending, guest_us, ending).await;
             }
         }
     }
 
     /// Brings the branches back before the ticket is over, so that *done* means that they are there.
-    async fn bring_back(&self, pending: Vec<Pending>, ending: Ending) -> (Vec<Pending>, Ending) {
+    /// None where the run is no longer wanted.
+    async fn bring_back(
+        &self,
+        pending: Vec<Pending>,
+        guest_us: u64,
+        ending: Ending,
+    ) -> Option<(Vec<Pending>, Ending)> {
         let (
             Some(provision),
             Ending::Worked {
@@ -188,20 +188,25 @@ impl RunTask {
             },
         ) = (&self.provision, &ending)
         else {
-            return (pending, ending);
+            return Some((pending, ending));
         };
-        if result.completed && will_retry(&self.ticket, &self.agent, violations) {
-            return (pending, ending);
+        let strict = self.ticket.validation == Validation::Strict;
+        let refused = strict && !violations.is_empty();
+        let again = if result.completed && refused {
+            will_retry(&self.ticket, &self.agent, violations) || has_tries(&self.ticket)
+        } else {
+            !result.completed && has_tries(&self.ticket)
+        };
+        // The next run goes on in the same worktree. Where there is none after all, the end of the
+        // ticket brings the branches back.
+        if again {
+            return Some((pending, ending));
         }
         // What it said and did comes first: after a crash it is not asked to do it again.
-        if self
-            .ledger
-            .call(self.run.id, pending, None, true)
+        self.ledger
+            .last(self.run.id, pending, guest_us)
             .await
-            .is_err()
-        {
-            return (Vec::new(), ending);
-        }
+            .ok()?;
         let message = commit_message(&self.ticket);
         match self.worktrees.finish(provision, true, &message).await {
             Ok(found) => {
@@ -209,31 +214,32 @@ impl RunTask {
                     result, violations, ..
                 } = ending
                 else {
-                    return (Vec::new(), ending);
+                    return Some((Vec::new(), ending));
                 };
                 let branches = found.into_iter().map(branch).collect();
-                (
+                Some((
                     Vec::new(),
                     Ending::Worked {
                         result,
                         violations,
                         branches,
                     },
-                )
+                ))
             }
             Err(error) => {
                 let why = format!("its work is done, but could not be brought back: {error}");
-                (Vec::new(), Ending::Broke(why))
+                Some((Vec::new(), Ending::Broke(why)))
             }
         }
     }
 
-    async fn end(&self, pending: Vec<Pending>, ending: Ending) {
+    async fn end(&self, pending: Vec<Pending>, guest_us: u64, ending: Ending) {
         let run = self.run.id;
         if let Err(error) = self
             .command(Command::EndRun {
                 run,
                 pending,
+                guest_us,
                 ending,
             })
             .await
@@ -243,6 +249,7 @@ impl RunTask {
     }
 
     async fn command(&self, command: Command) -> Result<Outcome, HostError> {
+        self.ledger.room().await;
         let (reply, answer) = oneshot::channel();
         let message = Msg::Command {
             workspace: self.workspace,
@@ -297,78 +304,5 @@ pub(crate) fn branch(branch: adjutant_connect::Branch) -> Branch {
         repo: branch.repo,
         branch: branch.branch,
         commit: branch.commit,
-    }
-}
-
-/// Ends worktrees that were left behind: of tickets that are over, or that nobody knows.
-pub(crate) async fn sweep(
-    worktrees: Arc<dyn Worktrees>,
-    store: Store,
-    workspaces: Vec<(WorkspaceId, Workspace)>,
-    messages: mpsc::Sender<Msg>,
-) {
-    let known = match worktrees.known().await {
-        Ok(known) => known,
-        Err(error) => return tracing::warn!(%error, "worktrees that were left cannot be listed"),
-    };
-    'tickets: for id in known.into_iter().map(TicketId) {
-        for (workspace, settings) in &workspaces {
-            let partition = records::partition(*workspace);
-            let key = records::ticket_key(id);
-            let found = load::get::<Ticket>(&store, partition, "ticket", &key).await;
-            let ticket = match found {
-                Ok(Some((_, ticket))) => ticket,
-                Ok(None) => continue,
-                Err(error) => {
-                    tracing::warn!(ticket = %id, %error, "a worktree was left and is kept");
-                    continue 'tickets;
-                }
-            };
-            if ticket.status.is_over() {
-                sweep_one(&*worktrees, *workspace, settings, &ticket, &messages).await;
-            }
-            continue 'tickets;
-        }
-        if let Err(error) = worktrees.discard(id.0).await {
-            tracing::warn!(ticket = %id, %error, "a worktree of no known ticket could not be removed");
-        }
-    }
-}
-
-async fn sweep_one(
-    worktrees: &dyn Worktrees,
-    workspace: WorkspaceId,
-    settings: &Workspace,
-    ticket: &Ticket,
-    messages: &mpsc::Sender<Msg>,
-) {
-    let Some(provision) = provision_of(ticket, settings) else {
-        return;
-    };
-    let keep_changes = ticket.status != adjutant_model::Status::Cancelled;
-    match worktrees
-        .finish(&provision, keep_changes, &commit_message(ticket))
-        .await
-    {
-        Ok(found) if !found.is_empty() => {
-            let branches = found.into_iter().map(branch).collect();
-            let command = Command::Branches {
-                ticket: ticket.id,
-                branches,
-            };
-            // Nobody waits for this answer.
-            let (reply, _) = oneshot::channel();
-            let _ = messages
-                .send(Msg::Command {
-                    workspace,
-                    command,
-                    reply,
-                })
-                .await;
-        }
-        Ok(_) => {}
-        Err(error) => {
-            tracing::warn!(ticket = %ticket.id, %error, "a worktree was left and is kept");
-        }
     }
 }

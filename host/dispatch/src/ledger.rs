@@ -9,13 +9,25 @@ use adjutant_model::{
 use adjutant_run::{Called, Gone, Ledger};
 use adjutant_store::{Store, records};
 use async_trait::async_trait;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// One workspace's ledger.
 pub(crate) struct LoopLedger {
     pub(crate) messages: mpsc::Sender<Msg>,
     pub(crate) store: Store,
     pub(crate) workspace: WorkspaceId,
+    /// How long the run was held up for lack of room.
+    pub(crate) held_up: Mutex<HeldUp>,
+}
+
+/// Time for which a run could not hand anything in.
+#[derive(Default)]
+pub(crate) struct HeldUp {
+    so_far: Duration,
+    since: Option<Instant>,
 }
 
 fn gone() -> Gone {
@@ -23,6 +35,47 @@ fn gone() -> Gone {
 }
 
 impl LoopLedger {
+    /// Waits while the store has no room. What a run hands in meanwhile would only pile up.
+    pub(crate) async fn room(&self) {
+        let mut held = self.store.held();
+        if held.borrow().is_none() {
+            return;
+        }
+        self.held_up().since.get_or_insert(Instant::now());
+        // An error says that the store is gone: then so is the loop, which tells.
+        let _ = held.wait_for(Option::is_none).await;
+        let mut held_up = self.held_up();
+        if let Some(since) = held_up.since.take() {
+            held_up.so_far += since.elapsed();
+        }
+    }
+
+    fn held_up(&self) -> MutexGuard<'_, HeldUp> {
+        self.held_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands in the last that a run says. Even a host that is stopping lets it go on to its end.
+    pub(crate) async fn last(
+        &self,
+        run: RunId,
+        pending: Vec<Pending>,
+        guest_us: u64,
+    ) -> Result<(), Gone> {
+        self.room().await;
+        let workspace = self.workspace;
+        let said = self.ask(|reply| Msg::Guest {
+            workspace,
+            run,
+            pending,
+            guest_us,
+            call: None,
+            durable: true,
+            barrier: false,
+            reply,
+        });
+        said.await?.map(|_| ())
+    }
+
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Msg) -> Result<T, Gone> {
         let (reply, answer) = oneshot::channel();
         self.messages
@@ -53,19 +106,29 @@ impl Ledger for LoopLedger {
         &self,
         run: RunId,
         pending: Vec<Pending>,
+        guest_us: u64,
         call: Option<GuestCall>,
         durable: bool,
     ) -> Result<Called, Gone> {
+        self.room().await;
         let workspace = self.workspace;
+        let barrier = durable && call.is_none();
         self.ask(|reply| Msg::Guest {
             workspace,
             run,
             pending,
+            guest_us,
             call,
             durable,
+            barrier,
             reply,
         })
         .await?
+    }
+
+    fn held_up(&self) -> Duration {
+        let held_up = LoopLedger::held_up(self);
+        held_up.so_far + held_up.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     async fn resume(&self, run: RunId) -> Result<Called, Gone> {
@@ -133,6 +196,7 @@ impl Ledger for LoopLedger {
             stream: stream.to_owned(),
             text,
         };
+        self.room().await;
         // What a run printed may be lost when the run is; nobody waits for the answer.
         let (reply, _) = oneshot::channel();
         let message = Msg::Command {

@@ -11,21 +11,42 @@
 //! - A ticket has at most one live run. Whoever else writes to it is refused, and told why.
 //! - All queues are bounded; a caller that meets a full one is told to come back.
 
+mod backup;
 mod batch;
+mod choosing;
+mod cleaning;
 mod clock;
 mod commands;
 mod effects;
 mod event_loop;
+mod execute;
 mod host;
+#[cfg(feature = "testing")]
+mod inside;
+mod inspect;
+mod keys;
 mod launch;
 mod ledger;
 mod load;
 mod plugins;
 mod reads;
 mod recovery;
+mod removing;
+mod stop;
 mod views;
+mod status;
+mod turns;
 mod world;
 
+pub use backup::Backup;
 pub use clock::SystemClock;
-pub use host::{Builtin, Host, HostError, HostOptions, HostParts, StartError};
-pub use views::{AgentView, LogLine, MessageView, Page, TicketFilter, TicketNode, Versioned};
+pub use execute::Execute;
+pub use keys::IdempotencyKey;
+pub use host::{Builtin, Host, HostError, HostOptions, HostParts, Reported, StartError};
+#[cfg(feature = "testing")]
+pub use inside::Inside;
+pub use status::{HostStatus, RunCounts, Share, TicketCounts};
+pub use views::{
+    AgentView, Candidates, LogLine, MessageView, Page, Picks, RunRecording, TicketFilter, TicketNode,
+    Versioned,
+};

@@ -3,20 +3,25 @@
 
 use crate::world::World;
 use adjutant_model::{
-    Activity, Agent, AgentId, ChannelId, Run, State, Ticket, TicketId, Workspace,
+    Activity, Agent, AgentId, ChannelId, Record, Run, RunId, State, Ticket, TicketId, Workspace,
 };
-use adjutant_store::{CommitError, Item, Partition, Store, StoreError, Version, records};
+use adjutant_store::{CommitError, Item, Partition, Store, StoreError, Version, journal, records};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
 
 /// Entries that are read at a time.
 const PAGE: usize = 1_000;
+/// Records that are read by their keys at a time: few enough to be held twice, stored and decoded.
+const AT_ONCE: usize = 512;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error("the store cannot be read: {0}")]
     Store(#[from] StoreError),
+    #[error("the store did not answer in time")]
+    Slow,
     #[error("the store cannot be written: {0}")]
     Commit(#[from] CommitError),
     #[error("{0}")]
@@ -83,50 +88,81 @@ pub(crate) async fn world(
         let activity = activities.get(&agent.id).copied().unwrap_or_default();
         world.state.load_agent(agent, activity);
     }
-    for item in scan_all(store, partition, records::prefix::LIVE).await? {
-        if let Some(id) = records::id_of(&item.key) {
-            tree(store, &mut world, TicketId(id)).await?;
-        }
+    for item in scan_all(store, partition, records::prefix::IDEMPOTENCY).await? {
+        let kept = records::decode("idempotency key", &item.value)?;
+        world.keys.load(&item.key, kept);
+    }
+    let roots = scan_all(store, partition, records::prefix::LIVE).await?;
+    let roots: Vec<TicketId> = roots
+        .iter()
+        .filter_map(|item| records::id_of(&item.key).map(TicketId))
+        .collect();
+    for some in roots.chunks(AT_ONCE) {
+        trees(store, &mut world, some).await?;
     }
     Ok(world)
 }
 
-/// A tree, by its root, into the world.
-pub(crate) async fn tree(
+/// A record with its version.
+type Found<T> = (Version, T);
+
+/// Records by their keys, in the order of the keys.
+async fn get_all<T: DeserializeOwned>(
     store: &Store,
-    world: &mut World,
-    root: TicketId,
-) -> Result<(), LoadError> {
-    let partition = world.partition;
-    let mut tickets = Vec::new();
-    let mut runs = Vec::new();
-    let mut channels = Vec::new();
-    let mut versions = Vec::new();
-    let mut rest = vec![root];
-    while let Some(id) = rest.pop() {
-        let found = get::<Ticket>(store, partition, "ticket", &records::ticket_key(id)).await?;
-        let Some((version, ticket)) = found else {
-            return Err(LoadError::Damaged(format!(
-                "ticket {id} is missing from its tree"
-            )));
-        };
-        versions.push((id.0, version));
-        let length = store
-            .stream_len(partition, &records::channel_stream(ticket.channel))
-            .await?;
-        channels.push((ticket.channel, length));
-        if let Some(run) = ticket.runs.last() {
-            let found = get::<Run>(store, partition, "run", &records::run_key(*run)).await?;
-            let Some((version, run)) = found else {
-                return Err(LoadError::Damaged(format!(
-                    "run {run} of ticket {id} is missing"
-                )));
-            };
-            versions.push((run.id.0, version));
-            runs.push(run);
+    partition: Partition,
+    what: &'static str,
+    keys: Vec<Vec<u8>>,
+) -> Result<Vec<Option<Found<T>>>, LoadError> {
+    let mut all = Vec::with_capacity(keys.len());
+    for some in keys.chunks(AT_ONCE) {
+        for found in store.get_many(partition, some).await? {
+            all.push(match found {
+                Some((version, bytes)) => Some((version, records::decode(what, &bytes)?)),
+                None => None,
+            });
         }
-        rest.extend(&ticket.children);
-        tickets.push(ticket);
+    }
+    Ok(all)
+}
+
+/// Trees, by their roots, into the world: level by level, many records with each look at the store.
+async fn trees(store: &Store, world: &mut World, roots: &[TicketId]) -> Result<(), LoadError> {
+    let partition = world.partition;
+    let mut versions: Vec<(Uuid, Version)> = Vec::new();
+    let mut tickets: Vec<Ticket> = Vec::new();
+    let mut level = roots.to_vec();
+    while !level.is_empty() {
+        let keys = level.iter().map(|id| records::ticket_key(*id)).collect();
+        let found = get_all::<Ticket>(store, partition, "ticket", keys).await?;
+        let mut below = Vec::new();
+        for (id, found) in level.iter().zip(found) {
+            let (version, ticket) = found.ok_or_else(|| {
+                LoadError::Damaged(format!("ticket {id} is missing from its tree"))
+            })?;
+            versions.push((id.0, version));
+            below.extend(&ticket.children);
+            tickets.push(ticket);
+        }
+        level = below;
+    }
+    let last = tickets
+        .iter()
+        .filter_map(|ticket| Some((ticket.id, *ticket.runs.last()?)));
+    let last: Vec<(TicketId, RunId)> = last.collect();
+    let keys = last.iter().map(|(_, run)| records::run_key(*run)).collect();
+    let found = get_all::<Run>(store, partition, "run", keys).await?;
+    let mut runs = Vec::with_capacity(last.len());
+    for ((ticket, id), found) in last.into_iter().zip(found) {
+        let (version, run) = found
+            .ok_or_else(|| LoadError::Damaged(format!("run {id} of ticket {ticket} is missing")))?;
+        versions.push((id.0, version));
+        runs.push(run);
+    }
+    let mut channels = Vec::with_capacity(tickets.len());
+    for some in tickets.chunks(AT_ONCE) {
+        let streams = some.iter().map(|t| records::channel_stream(t.channel));
+        let lengths = store.stream_lens(partition, streams.collect()).await?;
+        channels.extend(some.iter().map(|ticket| ticket.channel).zip(lengths));
     }
     world.versions.extend(versions);
     world.state.load_tree(tickets, runs, channels);
@@ -147,7 +183,7 @@ pub(crate) async fn tree_of(
     let Some((_, found)) = get::<Ticket>(store, world.partition, "ticket", &key).await? else {
         return Ok(None);
     };
-    tree(store, world, found.root).await?;
+    trees(store, world, &[found.root]).await?;
     Ok(Some(found.root))
 }
 
@@ -172,24 +208,49 @@ pub(crate) async fn memory(
     Ok(())
 }
 
-/// All records of a stream from an index on, decoded.
-pub(crate) async fn stream<T: DeserializeOwned>(
+/// Records of a run's journal from a stored one on, at most `limit` of those, with what is kept beside
+/// them. Each stored record is a list, and comes with its place.
+pub(crate) async fn journal_page(
     store: &Store,
     partition: Partition,
-    what: &'static str,
-    stream: &[u8],
-) -> Result<Vec<T>, LoadError> {
+    run: RunId,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Vec<Record>)>, LoadError> {
+    let stream = records::journal_stream(run);
+    let mut page = Vec::new();
+    let mut beside = HashSet::new();
+    for (index, bytes) in store.read_stream(partition, &stream, from, limit).await? {
+        let stored = journal::decode(&bytes)?;
+        beside.extend(stored.beside());
+        page.push((index, stored));
+    }
+    let mut kept = HashMap::with_capacity(beside.len());
+    for payload in beside {
+        // One at a time: each is large. One that is missing is named when the record is completed.
+        if let Some((_, bytes)) = store.get(partition, &payload.key(run)).await? {
+            kept.insert(payload, bytes);
+        }
+    }
+    let whole = page
+        .into_iter()
+        .map(|(index, stored)| Ok((index, stored.complete(run, &kept)?)));
+    whole.collect()
+}
+
+/// A run's whole journal, each stored record a list.
+pub(crate) async fn journal(
+    store: &Store,
+    partition: Partition,
+    run: RunId,
+) -> Result<Vec<Vec<Record>>, LoadError> {
     let mut all = Vec::new();
     loop {
-        let page = store
-            .read_stream(partition, stream, all.len() as u64, PAGE)
-            .await?;
+        let page = journal_page(store, partition, run, all.len() as u64, PAGE).await?;
         if page.is_empty() {
             return Ok(all);
         }
-        for (_, bytes) in page {
-            all.push(records::decode(what, &bytes)?);
-        }
+        all.extend(page.into_iter().map(|(_, records)| records));
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::host::{Builtin, HostError, HostOptions, HostParts};
 use crate::load::scan_all;
 use adjutant_component::{Component, Engine};
-use adjutant_model::{Plugin, PluginRef, Plugins, Timestamp, World, is_name};
+use adjutant_model::{Plugin, PluginRef, Plugins, Refusal, Timestamp, World, is_name};
 use adjutant_store::{Batch, Store, records};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ impl PluginShelf {
             version: Some(version.to_owned()),
         };
         if let Some(known) = self.table().get(&wanted) {
-            return Ok(known.clone());
+            return Ok(Plugin::clone(known));
         }
         self.keep(&plugin, &bytes).await?;
         self.change(|table| table.add(plugin.clone()))?;
@@ -145,6 +145,25 @@ impl PluginShelf {
             )));
         }
         Ok(component)
+    }
+
+    /// A component's bytes by its digest, also of a version that another has replaced.
+    pub(crate) async fn bytes(&self, digest: &str) -> Result<Vec<u8>, HostError> {
+        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        // It becomes a file's name.
+        if hex.len() != 64 || !hex.bytes().all(plain) {
+            return Err(HostError::Refused(Refusal::NotFound(format!(
+                "{:?} is no digest: one is `sha256:` and 64 hexadecimal digits",
+                adjutant_model::text::cut(digest, 100)
+            ))));
+        }
+        let read = tokio::fs::read(self.path(digest)).await;
+        read.map_err(|error| {
+            HostError::Refused(Refusal::NotFound(format!(
+                "there is no component {digest} here: {error}"
+            )))
+        })
     }
 
     fn known(&self, digest: &str) -> Option<Arc<Component>> {
@@ -194,6 +213,25 @@ impl PluginShelf {
         change(&mut new)?;
         *table = Arc::new(new);
         Ok(())
+    }
+
+    /// Takes a version out of the table. Its component's file stays: runs are pinned to it.
+    pub(crate) async fn remove(&self, name: &str, version: &str) -> Result<(), HostError> {
+        let _one_at_a_time = self.adding.lock().await;
+        let op = *Uuid::now_v7().as_bytes();
+        let mut batch = Batch::new(records::HOST, op, self.epoch);
+        batch.put.push((records::plugin_key(name, version), None));
+        let committed = self.store.commit(batch).await;
+        committed.map_err(|error| HostError::Unavailable(error.to_string()))?;
+        self.change(|table| {
+            table.remove(name, version);
+            Ok(())
+        })
+    }
+
+    /// The folder of the components.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn path(&self, digest: &str) -> PathBuf {

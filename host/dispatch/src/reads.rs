@@ -284,17 +284,16 @@ impl Host {
         limit: usize,
     ) -> Result<Page<Record>> {
         self.run(workspace, run).await?;
-        let stream = records::journal_stream(run);
-        let page = self
-            .stream::<Vec<Record>>(workspace, "journal", &stream, from, limit)
-            .await?;
-        let next = page.next;
+        let limit = limit.clamp(1, MOST);
+        let partition = records::partition(workspace);
+        let store = &self.inner.store;
+        let mut page = load::journal_page(store, partition, run, from, limit + 1).await?;
+        let more = page.len() > limit;
+        page.truncate(limit);
+        let last = page.last().filter(|_| more);
+        let next = last.map(|(index, _)| (index + 1).to_string());
         Ok(Page {
-            items: page
-                .items
-                .into_iter()
-                .flat_map(|(_, records)| records)
-                .collect(),
+            items: page.into_iter().flat_map(|(_, records)| records).collect(),
             next,
         })
     }

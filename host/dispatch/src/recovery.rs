@@ -2,11 +2,12 @@
 //! their journals.
 
 use crate::event_loop::{Dispatcher, RELOAD_AFTER};
+use crate::commands::STORE_WITHIN;
 use crate::load;
 use crate::world::World;
 use adjutant_model::{Command, Ending, RunId, RunStatus, Workspace, WorkspaceId};
 use adjutant_store::{Batch, records};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 impl Dispatcher {
     /// Reads all workspaces, and lets go on what should be going on.
@@ -26,6 +27,10 @@ impl Dispatcher {
             let world = load::world(self.store(), workspace, version).await?;
             self.worlds.insert(id, world);
         }
+        // Before any run starts again: nothing that a host which died has left runs beside it.
+        if let Err(error) = self.parts.worktrees.end_orphans().await {
+            tracing::warn!(%error, "processes that an earlier host left could not be ended");
+        }
         let ids: Vec<WorkspaceId> = self.worlds.keys().copied().collect();
         for id in &ids {
             self.resume_world(*id);
@@ -39,12 +44,13 @@ impl Dispatcher {
         let Some(world) = self.worlds.get(&id) else {
             return;
         };
-        let runs: Vec<RunId> = world
+        let mut runs: Vec<RunId> = world
             .state
             .live_runs()
             .filter(|run| run.status != RunStatus::Waiting)
             .map(|run| run.id)
             .collect();
+        runs.sort_unstable();
         for run in runs {
             self.launch(id, run);
         }
@@ -74,7 +80,8 @@ impl Dispatcher {
                 self.store().commit(probe).await?;
                 Ok::<_, load::LoadError>(world)
             };
-            match loaded.await {
+            let loaded = timeout(STORE_WITHIN, loaded).await;
+            match loaded.unwrap_or(Err(load::LoadError::Slow)) {
                 Ok(world) => {
                     let old = self.worlds.get_mut(&id);
                     let too_large = old.map(|old| std::mem::take(&mut old.too_large));
@@ -87,6 +94,7 @@ impl Dispatcher {
                             Command::EndRun {
                                 run,
                                 pending,
+                                guest_us: 0,
                                 ending,
                             },
                         );
@@ -112,7 +120,7 @@ pub(super) fn distrust(world: &mut World, why: &str) {
         tracing::error!(workspace = %world.state.workspace.name, why, "a write has failed");
         world.broken = Some(why.to_owned());
     }
-    for (_, running) in world.running.drain() {
+    for (_, running) in std::mem::take(&mut world.running) {
         running.cancel.cancel();
         running.task.abort();
     }

@@ -1,6 +1,8 @@
 //! What the host shows of itself: answers to questions, in the model's own types.
 
-use adjutant_model::{Agent, AgentId, Member, Message, Status, Ticket, TicketId, Timestamp};
+use adjutant_model::{
+    Agent, AgentId, Choice, Member, Message, Plugin, Run, Status, Ticket, TicketId, Timestamp,
+};
 
 /// A part of a list, with what to ask for next.
 #[derive(Clone, Debug)]
@@ -87,4 +89,39 @@ pub struct LogLine {
     pub stream: String,
     /// The text; not always whole lines.
     pub text: String,
+}
+
+/// All that a run's strategy was given.
+#[derive(Clone, Debug)]
+pub struct RunRecording {
+    /// The run, without its token.
+    pub run: Run,
+    /// Its ticket.
+    pub ticket: Ticket,
+    /// Its agent.
+    pub agent: Agent,
+    /// The agent that delegated the ticket.
+    pub boss: Option<Agent>,
+    /// What the person who started it all asked for.
+    pub request: String,
+}
+
+/// Who may be chosen.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// The boss.
+    pub boss: Agent,
+    /// Its direct subordinates with their live status.
+    pub team: Vec<Member>,
+}
+
+/// Whom a boss would pick.
+#[derive(Clone, Debug)]
+pub struct Picks {
+    /// The selector's choices, the best first: a delegation takes the first.
+    pub choices: Vec<(AgentId, Choice)>,
+    /// The selector that was asked.
+    pub selector: Plugin,
+    /// Whom it could choose from.
+    pub candidates: Candidates,
 }

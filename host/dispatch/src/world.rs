@@ -1,8 +1,9 @@
 //! One workspace in the event loop: the model's state, and what the store needs to know beside it.
 
-use adjutant_model::{RunId, State, TicketId};
+use crate::keys::Keys;
+use adjutant_model::{RunId, State, TicketId, WorkspaceId};
 use adjutant_store::{Partition, Version};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -10,12 +11,17 @@ use uuid::Uuid;
 
 use adjutant_model::{Reply, Timestamp};
 
+/// All workspaces. In order, so that what is done for each of them is done in the same order always.
+pub(crate) type Worlds = BTreeMap<WorkspaceId, World>;
+
 /// One workspace.
 pub(crate) struct World {
     pub(crate) partition: Partition,
     /// The epoch under which this host owns the partition.
     pub(crate) epoch: u64,
     pub(crate) state: State,
+    /// Idempotency keys.
+    pub(crate) keys: Keys,
     /// Versions of the tickets, runs and agents that are in the state, by id.
     pub(crate) versions: HashMap<Uuid, Version>,
     /// Batches on their way that touch a tree, by root: such a tree is not forgotten yet.
@@ -23,13 +29,11 @@ pub(crate) struct World {
     /// Batches on their way.
     pub(crate) in_flight: u32,
     /// Runs that are in memory.
-    pub(crate) running: HashMap<RunId, Running>,
-    /// Tasks of runs that were stopped and may not have let go of their worktree yet.
-    pub(crate) stopping: HashMap<TicketId, Vec<JoinHandle<()>>>,
+    pub(crate) running: BTreeMap<RunId, Running>,
     /// Why the state cannot be trusted any more, until it is read again.
     pub(crate) broken: Option<String>,
     /// Runs whose own batch could not be stored for its size: they end instead of trying again.
-    pub(crate) too_large: HashMap<RunId, String>,
+    pub(crate) too_large: BTreeMap<RunId, String>,
     /// How often a run has left memory without an end or a wait.
     pub(crate) lost: HashMap<RunId, u32>,
 }
@@ -55,13 +59,13 @@ impl World {
             partition,
             epoch,
             state,
+            keys: Keys::default(),
             versions: HashMap::new(),
             in_flight_trees: HashMap::new(),
             in_flight: 0,
-            running: HashMap::new(),
-            stopping: HashMap::new(),
+            running: BTreeMap::new(),
             broken: None,
-            too_large: HashMap::new(),
+            too_large: BTreeMap::new(),
             lost: HashMap::new(),
         }
     }

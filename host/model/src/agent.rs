@@ -84,6 +84,11 @@ impl fmt::Display for PluginRef {
 pub struct AgentLimits {
     /// Tickets that it works on at the same time; further ones queue.
     pub max_concurrent: u32,
+    /// Tickets that may wait in its queue.
+    pub max_queued: u32,
+    /// Milliseconds that a run may be silent (no host call, no output, no report) before it fails,
+    /// waits for reports and answers not counted; 0 is no limit.
+    pub silence_ms: u64,
     /// Milliseconds that a run may compute from one start to its end or its next parking, waiting in
     /// host calls not counted.
     pub guest_time_ms: u64,
@@ -104,6 +109,8 @@ impl Default for AgentLimits {
     fn default() -> Self {
         AgentLimits {
             max_concurrent: 1,
+            max_queued: 10_000,
+            silence_ms: 0,
             guest_time_ms: 10_000,
             memory_bytes: 256 << 20,
             run_time_ms: 3_600_000,

@@ -4,8 +4,8 @@
 //! secret and nothing that changes between two replays. Large contents are named by their digest.
 
 use crate::{
-    Agent, AgentId, Confidence, Join, Joined, Message, MessageId, Refusal, ReportOutcome, Status,
-    Ticket, TicketId, Timestamp, Tracking, Validation, Violation, WorkPlan,
+    Agent, AgentId, Budget, Confidence, Join, Joined, Message, MessageId, Refusal, ReportOutcome, Status,
+    Terms, Ticket, TicketId, Timestamp, Tracking, Validation, Violation, WorkPlan,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +17,7 @@ use std::fmt;
 #[expect(missing_docs, reason = "each case and field is documented in the WIT")]
 pub enum Call {
     Team,
+    BudgetLeft,
     ProposePlan {
         plan: WorkPlan,
     },
@@ -133,6 +134,7 @@ impl Call {
     pub fn name(&self) -> &'static str {
         match self {
             Call::Team => "delegation.team",
+            Call::BudgetLeft => "delegation.budget-left",
             Call::ProposePlan { .. } => "delegation.propose-plan",
             Call::Delegate { .. } => "delegation.delegate",
             Call::AwaitReports { .. } => "delegation.await-reports",
@@ -196,14 +198,18 @@ impl Call {
                 .map(|one| {
                     let schema = one.expected_output_schema.as_ref().map_or(0, json_bytes);
                     let key = one.key.as_ref().map_or(0, text);
-                    one.title.len() + one.description.len() + one.notes.len() + schema + key + 256
+                    let after: usize = one.after.iter().map(text).sum();
+                    let group = one.terms.group.as_ref().map_or(0, text);
+                    let texts = one.title.len() + one.description.len() + one.notes.len();
+                    texts + schema + key + after + group + 512
                 })
                 .sum(),
             Call::AwaitReports { tickets, .. } => tickets.len() * 20,
             Call::SubmitOutput { output } => json_bytes(output),
             Call::CreateTicket { draft } => {
                 let schema = draft.expected_output_schema.as_ref().map_or(0, json_bytes);
-                draft.title.len() + draft.description.len() + schema + 64
+                let key = draft.key.as_ref().map_or(0, text);
+                draft.title.len() + draft.description.len() + schema + key + 64
             }
             Call::Mention {
                 members,
@@ -232,6 +238,7 @@ impl Call {
             | Call::WorktreeList { path: said }
             | Call::WorktreeCommit { message: said } => said.len() + 128,
             Call::Team
+            | Call::BudgetLeft
             | Call::ReadChannel { .. }
             | Call::GetTicket { .. }
             | Call::ListTickets { .. }
@@ -266,6 +273,7 @@ pub type Reply = Result<Answer, CallError>;
 pub enum Answer {
     Unit,
     Team(Vec<Member>),
+    Budget(Budget),
     Delegated(Vec<Delegated>),
     Joined(Joined),
     External {
@@ -364,6 +372,11 @@ pub struct Assignment {
     pub validation: Validation,
     pub deadline_ms: Option<u64>,
     pub key: Option<String>,
+    /// Its `blocked_by` is empty: the tickets are made from `after`.
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub terms: Terms,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
 }
 
 /// A delegation that stands.
@@ -416,6 +429,8 @@ pub struct Draft {
     pub title: String,
     pub description: String,
     pub expected_output_schema: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Which tickets to list.

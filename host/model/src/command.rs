@@ -70,6 +70,8 @@ pub enum Command {
         run: RunId,
         /// Answered calls, to be journaled.
         pending: Vec<Pending>,
+        /// Microseconds that this start of the run has computed so far; 0 where nobody looked.
+        guest_us: u64,
         /// The call to decide on.
         call: Option<GuestCall>,
     },
@@ -79,8 +81,22 @@ pub enum Command {
         run: RunId,
         /// Answered calls, to be journaled.
         pending: Vec<Pending>,
+        /// Microseconds that this start of the run has computed; 0 where nobody looked.
+        guest_us: u64,
         /// How it ended.
         ending: Ending,
+    },
+    /// Go on where a run broke, as a new run of its ticket.
+    ResumeRun {
+        /// The ticket.
+        ticket: TicketId,
+        /// The run that broke.
+        run: RunId,
+        /// The plugin to go on with, `name` or `name@version`; the newest of the same name where none
+        /// is given.
+        plugin: Option<String>,
+        /// The journal of the run that broke, as it is stored.
+        journal: Vec<Vec<crate::Record>>,
     },
     /// What a run's guest or command printed.
     Output {
@@ -110,6 +126,17 @@ pub enum Command {
         outcome: ReportOutcome,
         /// What was done.
         summary: String,
+        /// What that took: tokens and cost.
+        usage: crate::Spend,
+    },
+    /// The selector of a ticket's boss has chosen who is to have it next.
+    Chosen {
+        /// The ticket.
+        ticket: TicketId,
+        /// How many attempts at it had failed when the selector was asked.
+        tried: u32,
+        /// Whom it chose and why, or why nobody.
+        choice: Result<(AgentId, Choice), String>,
     },
     /// Time has passed: let whatever was due happen.
     Tick,
@@ -188,8 +215,7 @@ pub enum Outcome {
 }
 
 /// A ticket to make.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct NewTicket {
     /// What is to be done, in a line.
     pub title: String,
@@ -209,6 +235,9 @@ pub struct NewTicket {
     pub conversation_mode: Option<String>,
     /// Milliseconds from now until it fails if it is not over.
     pub deadline_ms: Option<u64>,
+    /// On what terms it is worked on.
+    #[serde(flatten)]
+    pub terms: crate::Terms,
     /// Other agents in its channel, ids or names.
     pub collaborators: Vec<String>,
     /// The person who makes it.
@@ -233,6 +262,9 @@ pub struct WorkspaceSpec {
     pub name: String,
     /// Its repositories; where none is given they stay as they are.
     pub repos: Option<Vec<crate::Repo>>,
+    /// How many of its runs may be busy at a time; where none is given it stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wip: Option<crate::Wip>,
 }
 
 /// An agent, as an operator writes it.

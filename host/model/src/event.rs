@@ -63,6 +63,21 @@ pub enum EventKind {
         run: RunId,
         attempt: u32,
     },
+    TicketRetried {
+        ticket: TicketId,
+        attempt: u32,
+        reason: String,
+        not_before: Timestamp,
+    },
+    AssigneeWanted {
+        ticket: TicketId,
+        attempt: u32,
+        from: AgentId,
+        reason: String,
+    },
+    TicketReleased {
+        ticket: TicketId,
+    },
     TicketStatusChanged {
         ticket: TicketId,
         from: Status,
@@ -154,6 +169,9 @@ impl EventKind {
             | E::TicketReassigned { ticket, .. }
             | E::TicketDelegated { ticket, .. }
             | E::TicketStarted { ticket, .. }
+            | E::TicketRetried { ticket, .. }
+            | E::AssigneeWanted { ticket, .. }
+            | E::TicketReleased { ticket }
             | E::TicketStatusChanged { ticket, .. }
             | E::TicketDetailsUpdated { ticket }
             | E::TicketCollaboratorAdded { ticket, .. }

@@ -45,6 +45,8 @@ pub struct Entry {
     pub call: Call,
     /// When it was answered, or began to wait.
     pub at: Timestamp,
+    /// When it began to wait, where it did.
+    pub began: Option<Timestamp>,
     /// What was answered; none while it waits.
     pub reply: Option<Reply>,
 }
@@ -109,6 +111,7 @@ impl Journal {
                     entries.push(Entry {
                         call,
                         at,
+                        began: None,
                         reply: Some(reply),
                     });
                 }
@@ -116,6 +119,7 @@ impl Journal {
                     entries.push(Entry {
                         call,
                         at,
+                        began: Some(at),
                         reply: None,
                     });
                 }

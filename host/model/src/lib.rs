@@ -15,6 +15,7 @@
 extern crate self as adjutant_model;
 
 mod agent;
+mod authority;
 mod call;
 mod command;
 pub mod decide;
@@ -29,13 +30,17 @@ mod refusal;
 mod report;
 mod run;
 pub mod schema;
+mod shared;
 mod state;
+mod terms;
 pub mod text;
 mod ticket;
 #[cfg(test)]
 mod walk;
+mod weight;
 mod workspace;
 
+pub use authority::{Authority, Dimension, Granter, Left};
 pub use agent::{Activity, Agent, AgentLimits, Grants, PluginRef, Tracking};
 pub use call::{
     Answer, Assignment, Call, CallError, Delegated, Draft, ExitReply, FileEntry, FileKind, Filter,
@@ -44,7 +49,7 @@ pub use call::{
 pub use command::{
     AgentSpec, Command, Ending, GuestCall, NewTicket, Outcome, Pending, TeamSpec, WorkspaceSpec,
 };
-pub use decide::{Changes, Context, Effect, Tx, is_name, will_retry};
+pub use decide::{Changes, Context, Effect, Tx, has_tries, is_name, will_retry};
 pub use event::{Event, EventKind};
 pub use id::{AgentId, ChannelId, MessageId, RunId, TicketId, Token, WorkspaceId};
 pub use journal::{Entry, Journal, JournalError, Record};
@@ -54,8 +59,9 @@ pub use plan::{PlanPhase, PlanTask, Priority, WorkPlan};
 pub use plugins::Plugins;
 pub use refusal::{Refusal, Violation};
 pub use report::{Branch, Confidence, Join, Joined, ReportOutcome, TaskReport, WorkResult};
-pub use run::{Given, Plugin, Run, RunStatus, Wait, WaitKind, World};
+pub use run::{First, Given, Plugin, Resumed, Run, RunStatus, Wait, WaitKind, World};
 pub use state::State;
+pub use terms::{BlockerPolicy, Budget, PastAttempt, Retry, Spend, Terms, Tries, Wip};
 pub use ticket::{Choice, Link, Status, Ticket, Validation};
 pub use workspace::{Repo, Workspace};
 

@@ -24,6 +24,9 @@ pub struct Limits {
     pub children: usize,
     /// Tickets of one tree.
     pub tree_tickets: usize,
+    /// Bytes of one tree: texts, schemas and outputs of all its tickets, and what its runs were given.
+    /// The store takes a batch of twice as much, for a tree is cancelled as a whole.
+    pub tree_bytes: usize,
     /// Steps down from a root ticket.
     pub depth: u32,
     /// Tickets of one workspace that are not over.
@@ -32,6 +35,21 @@ pub struct Limits {
     pub agents: usize,
     /// Collaborators of one ticket, and links.
     pub collaborators: usize,
+    /// Attempts of a ticket that its history keeps.
+    pub history: usize,
+    /// Runs that a retry policy may ask for, reassignments included.
+    pub attempts: u32,
+    /// Tickets that one may wait for.
+    pub blockers: usize,
+    /// Delegations and questions from one agent to another within one tree, in a minute.
+    pub pair_per_minute: u32,
+    /// Milliseconds that a run may go on computing when the guest time of its budget is used up: time to
+    /// answer.
+    pub budget_grace_ms: u64,
+    /// Idempotency keys of one workspace that are kept.
+    pub idempotency_keys: usize,
+    /// Milliseconds that an idempotency key is kept.
+    pub idempotency_ms: u64,
     /// Bytes of a key of an agent's memory.
     pub memory_key_bytes: usize,
     /// Bytes of a value of an agent's memory.
@@ -60,10 +78,18 @@ impl Default for Limits {
             messages_per_run: 10_000,
             children: 1_000,
             tree_tickets: 5_000,
+            tree_bytes: 128 << 20,
             depth: 3,
             live_tickets: 100_000,
             agents: 10_000,
             collaborators: 100,
+            history: 20,
+            attempts: 100,
+            blockers: 100,
+            pair_per_minute: 1_000,
+            budget_grace_ms: 500,
+            idempotency_keys: 100_000,
+            idempotency_ms: 24 * 3_600_000,
             memory_key_bytes: 512,
             memory_value_bytes: 256 << 10,
             memory_bytes: 4 << 20,

@@ -1,6 +1,6 @@
 //! Channels and what is said in them.
 
-use crate::{AgentId, MessageId, Timestamp};
+use crate::{AgentId, MessageId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Something said in a channel. Its place there is its index in the channel's stream.
@@ -20,6 +20,12 @@ pub struct Message {
     /// The message that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<MessageId>,
+    /// The run that said it; none where a person or the host did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// That run's number among its ticket's, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     /// When it was said.
     pub at: Timestamp,
 }

@@ -48,15 +48,24 @@ pub struct PlanTask {
 }
 
 /// How urgent a task is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// First.
     High,
     /// As it comes.
+    #[default]
     Medium,
     /// Last.
     Low,
+}
+
+impl Priority {
+    pub(crate) fn is_medium(&self) -> bool {
+        *self == Priority::Medium
+    }
 }
 
 impl WorkPlan {

@@ -2,11 +2,12 @@
 
 use crate::{Plugin, PluginRef, Refusal, World};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A host's plugins. Of one name, the version registered last comes last.
 #[derive(Clone, Debug, Default)]
 pub struct Plugins {
-    by_name: BTreeMap<String, Vec<Plugin>>,
+    by_name: BTreeMap<String, Vec<Arc<Plugin>>>,
 }
 
 impl Plugins {
@@ -24,7 +25,7 @@ impl Plugins {
                 plugin.name, plugin.version, known.digest
             ))),
             None => {
-                versions.push(plugin);
+                versions.push(Arc::new(plugin));
                 Ok(())
             }
         }
@@ -34,11 +35,22 @@ impl Plugins {
     pub fn add_builtin(&mut self, plugin: Plugin) {
         let versions = self.by_name.entry(plugin.name.clone()).or_default();
         versions.retain(|known| known.version != plugin.version);
-        versions.push(plugin);
+        versions.push(Arc::new(plugin));
+    }
+
+    /// Takes a version away, if it is there.
+    pub fn remove(&mut self, name: &str, version: &str) -> Option<Arc<Plugin>> {
+        let versions = self.by_name.get_mut(name)?;
+        let at = versions.iter().position(|known| known.version == version)?;
+        let removed = versions.remove(at);
+        if versions.is_empty() {
+            self.by_name.remove(name);
+        }
+        Some(removed)
     }
 
     /// The one that a reference means.
-    pub fn get(&self, wanted: &PluginRef) -> Option<&Plugin> {
+    pub fn get(&self, wanted: &PluginRef) -> Option<&Arc<Plugin>> {
         let versions = self.by_name.get(&wanted.name)?;
         match &wanted.version {
             Some(version) => versions.iter().find(|plugin| plugin.version == *version),
@@ -47,7 +59,7 @@ impl Plugins {
     }
 
     /// The one that a reference means, fit to be used so; otherwise why not.
-    pub fn resolve(&self, wanted: &PluginRef, selector: bool) -> Result<&Plugin, Refusal> {
+    pub fn resolve(&self, wanted: &PluginRef, selector: bool) -> Result<&Arc<Plugin>, Refusal> {
         let plugin = self.get(wanted).ok_or_else(|| {
             let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
             Refusal::NotFound(format!(
@@ -75,6 +87,6 @@ impl Plugins {
 
     /// All of them, by name, then in the order of their registration.
     pub fn iter(&self) -> impl Iterator<Item = &Plugin> {
-        self.by_name.values().flatten()
+        self.by_name.values().flatten().map(Arc::as_ref)
     }
 }

@@ -1,6 +1,6 @@
 //! How work ends, and how several ends are joined.
 
-use crate::{AgentId, TicketId, Violation};
+use crate::{AgentId, PastAttempt, Spend, TicketId, Violation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,6 +23,15 @@ pub struct TaskReport {
     pub output: Option<Value>,
     /// What is wrong with the output.
     pub violations: Vec<Violation>,
+    /// Its last run's number, from 1; 0 where it never ran.
+    #[serde(default)]
+    pub attempt: u32,
+    /// Its runs that failed, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastAttempt>,
+    /// What it and all below it have spent.
+    #[serde(default, skip_serializing_if = "Spend::is_nothing")]
+    pub spent: Spend,
 }
 
 /// How a task ended.

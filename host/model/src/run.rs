@@ -3,6 +3,7 @@
 use crate::{AgentId, Author, Join, MessageId, RunId, TicketId, Timestamp, Token};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// One durable execution of a strategy on a ticket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,14 +16,14 @@ pub struct Run {
     pub agent: AgentId,
     /// 1 for the ticket's first run.
     pub attempt: u32,
-    /// The plugin, pinned.
-    pub plugin: Plugin,
+    /// The plugin, pinned. Runs of one agent share it.
+    pub plugin: Arc<Plugin>,
     /// Its fencing token. A secret: never shown but in the reporting footer.
     pub token: Token,
     /// What its task says of the agent and of earlier outputs. Kept, for a replay begins with the same
-    /// task, whatever has changed since.
+    /// task, whatever has changed since. Runs of one agent share it.
     #[serde(default)]
-    pub given: Given,
+    pub given: Arc<Given>,
     /// Where it stands.
     pub status: RunStatus,
     /// What it waits for.
@@ -43,9 +44,22 @@ pub struct Run {
     /// Records in its log so far: the stream's next index.
     #[serde(default)]
     pub log_len: u64,
+    /// Microseconds that its guest has computed: its longest start so far, for a replay computes again
+    /// what was computed before.
+    #[serde(default)]
+    pub guest_us: u64,
+    /// How many of them were computed after the ticket's guest time was used up.
+    #[serde(default)]
+    pub over_us: u64,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether it broke by itself: it trapped, hit a limit or diverged. Such a run can be resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broke: bool,
+    /// The run that it goes on from, where it was resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Box<Resumed>>,
     /// When it was queued.
     pub queued_at: Timestamp,
     /// When it was over.
@@ -58,6 +72,41 @@ impl Run {
     pub fn is_over(&self) -> bool {
         self.status.is_over()
     }
+
+    /// The run whose start the guest sees. A run that was resumed is replayed as the one that it goes
+    /// on from: the same attempt, clock and randomness, or the replay would ask something else.
+    pub fn first(&self) -> First {
+        self.resumed.as_ref().map_or(
+            First {
+                run: self.id,
+                attempt: self.attempt,
+                queued_at: self.queued_at,
+            },
+            |resumed| resumed.first,
+        )
+    }
+}
+
+/// What a resumed run goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The run that broke.
+    pub from: RunId,
+    /// How many of its calls were taken over.
+    pub calls: u32,
+    /// The run that began the journal: `from`, unless that one was resumed too.
+    pub first: First,
+}
+
+/// What a guest sees of its run at the start of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct First {
+    /// The run: its randomness comes from this id.
+    pub run: RunId,
+    /// Its attempt.
+    pub attempt: u32,
+    /// When it was queued: its clock begins here.
+    pub queued_at: Timestamp,
 }
 
 /// The parts of a run's task that may change while it runs.

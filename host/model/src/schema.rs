@@ -94,4 +94,19 @@ mod tests {
             assert!(Schema::compile(&schema, "/schema").is_err(), "{schema}");
         }
     }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_without_end_ends() {
+        for schema in [
+            json!({"$ref": "#"}),
+            json!({"allOf": [{"$ref": "#"}]}),
+            json!({"not": {"$ref": "#"}}),
+            json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
+            json!({"anyOf": [{"$dynamicRef": "#a"}], "$dynamicAnchor": "a"}),
+            json!({"if": {"$ref": "#"}, "then": true}),
+            json!({"properties": {"a": {"$ref": "#"}}}),
+        ] {
+            let _ = check_output(Some(&schema), Some(&json!({"a": {"a": {"a": 1}}})));
+        }
+    }
 }

@@ -3,13 +3,21 @@
 //! Invariants:
 //! - A tree is here wholly or not at all; it leaves when all its tickets are over.
 //! - A ticket is on at most one desk: in its assignee's queue, or among what the assignee works on.
+//! - A tree that waits costs its records and little more: values are boxed, for a map has room for more
+//!   than it holds, and what many runs have in common is kept once.
 //! - Everything here can be made again from what is stored: the indexes are derived.
 
+use crate::decide::{Group, Heard, Pairs};
 use crate::{
     Activity, Agent, AgentId, ChannelId, Limits, Member, Run, RunId, RunStatus, Status, Ticket,
     TicketId, Timestamp, Tracking, Wait, WaitKind, Workspace,
 };
+use crate::shared::Shared;
+use crate::weight::{self, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Tickets that a member is said to work on, at most: whoever asks for the team gets this for each.
+pub(crate) const CURRENT: usize = 20;
 
 /// One workspace.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +26,9 @@ pub struct State {
     pub workspace: Workspace,
     pub(crate) agents: HashMap<AgentId, Agent>,
     pub(crate) activity: HashMap<AgentId, Activity>,
-    pub(crate) tickets: HashMap<TicketId, Ticket>,
-    pub(crate) runs: HashMap<RunId, Run>,
+    pub(crate) tickets: HashMap<TicketId, Box<Ticket>>,
+    pub(crate) runs: HashMap<RunId, Box<Run>>,
+    pub(crate) shared: Shared,
     /// The next index of each channel in use.
     pub(crate) channels: HashMap<ChannelId, u64>,
     /// Agents' memories, those in use.
@@ -31,6 +40,18 @@ pub struct State {
     /// Tickets that are here, by root.
     pub(crate) trees: HashMap<TicketId, usize>,
     pub(crate) timers: BTreeSet<(Timestamp, Timer)>,
+    /// Groups that are worked on or waited for.
+    pub(crate) groups: HashMap<String, Group>,
+    /// What agents asked of each other lately, by root. Not stored: it starts afresh.
+    pub(crate) pairs: HashMap<TicketId, Pairs>,
+    /// Tickets that are not over, by what they wait for.
+    pub(crate) dependents: HashMap<TicketId, BTreeSet<TicketId>>,
+    /// Tickets that fail next, for what they waited for has failed; and why.
+    pub(crate) doomed: BTreeMap<TicketId, String>,
+    /// Runs whose silence is counted. Not stored: it is counted afresh.
+    pub(crate) heard: HashMap<RunId, Heard>,
+    /// How many bytes the trees have.
+    pub(crate) weights: Weights,
 }
 
 /// An agent's tickets that are not over.
@@ -45,6 +66,12 @@ pub(crate) struct Desk {
 pub(crate) enum Timer {
     Ticket(TicketId),
     Run(RunId),
+    /// A ticket's pause between two attempts is over.
+    Retry(TicketId),
+    /// A run may have been silent for too long.
+    Silence(RunId),
+    /// Tickets are left to be failed.
+    Doomed,
 }
 
 impl State {
@@ -56,6 +83,7 @@ impl State {
             activity: HashMap::new(),
             tickets: HashMap::new(),
             runs: HashMap::new(),
+            shared: Shared::default(),
             channels: HashMap::new(),
             memory: HashMap::new(),
             names: HashMap::new(),
@@ -63,6 +91,12 @@ impl State {
             live: HashMap::new(),
             trees: HashMap::new(),
             timers: BTreeSet::new(),
+            groups: HashMap::new(),
+            pairs: HashMap::new(),
+            dependents: HashMap::new(),
+            doomed: BTreeMap::new(),
+            heard: HashMap::new(),
+            weights: Weights::default(),
         }
     }
 
@@ -101,7 +135,8 @@ impl State {
             if let Some(until) = run.wait.as_ref().and_then(|wait| wait.until) {
                 self.timers.insert((until, Timer::Run(run.id)));
             }
-            self.runs.insert(run.id, run);
+            self.shared.share(&mut run);
+            self.runs.insert(run.id, Box::new(run));
         }
         for ticket in tickets {
             if !ticket.status.is_over() {
@@ -109,21 +144,29 @@ impl State {
                 if let Some(deadline) = ticket.deadline {
                     self.timers.insert((deadline, Timer::Ticket(ticket.id)));
                 }
-                if let Some(agent) = ticket.assignee {
-                    let desk = self.desks.entry(agent).or_default();
-                    let running = ticket
-                        .run
-                        .is_some_and(|run| self.runs.get(&run).is_some_and(|run| !run.is_over()));
-                    if running {
-                        desk.active.push(ticket.id);
-                    } else if ticket.status == Status::Open {
-                        let at = desk.queue.partition_point(|queued| *queued < ticket.id);
-                        desk.queue.insert(at, ticket.id);
-                    }
+                if let Some(at) = ticket.not_before {
+                    self.timers.insert((at, Timer::Retry(ticket.id)));
                 }
             }
+            let running = ticket
+                .run
+                .is_some_and(|run| self.runs.get(&run).is_some_and(|run| !run.is_over()));
+            let desk = ticket.assignee.filter(|_| !ticket.status.is_over());
+            let (id, live) = (ticket.id, !ticket.status.is_over());
+            let open = ticket.status == Status::Open && !ticket.is_choosing();
             *self.trees.entry(ticket.root).or_default() += 1;
-            self.tickets.insert(ticket.id, ticket);
+            let run = ticket.runs.last().and_then(|run| self.runs.get(run));
+            let bytes = weight::of_ticket(&ticket) + run.map_or(0, |run| weight::of_run(run));
+            self.weights.add(ticket.root, bytes);
+            self.tickets.insert(ticket.id, Box::new(ticket));
+            if live {
+                self.note_blockers(id);
+            }
+            match desk {
+                Some(agent) if running => self.take_up(agent, id),
+                Some(agent) if open => self.enqueue_loaded(agent, id),
+                _ => {}
+            }
         }
     }
 
@@ -139,22 +182,25 @@ impl State {
 
     /// A ticket that is here.
     pub fn ticket(&self, id: TicketId) -> Option<&Ticket> {
-        self.tickets.get(&id)
+        self.tickets.get(&id).map(Box::as_ref)
     }
 
     /// All tickets that are here.
     pub fn tickets(&self) -> impl Iterator<Item = &Ticket> {
-        self.tickets.values()
+        self.tickets.values().map(Box::as_ref)
     }
 
     /// A run that is here.
     pub fn run(&self, id: RunId) -> Option<&Run> {
-        self.runs.get(&id)
+        self.runs.get(&id).map(Box::as_ref)
     }
 
     /// Runs that are here and not over.
     pub fn live_runs(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values().filter(|run| !run.is_over())
+        self.runs
+            .values()
+            .map(Box::as_ref)
+            .filter(|run| !run.is_over())
     }
 
     /// What is remembered of an agent between its tickets.
@@ -194,7 +240,9 @@ impl State {
         let desk = self.desks.get(&agent.id);
         Member {
             status: self.tracking(agent.id),
-            current: desk.map(|desk| desk.active.clone()).unwrap_or_default(),
+            current: desk.map_or_else(Vec::new, |desk| {
+                desk.active.iter().take(CURRENT).copied().collect()
+            }),
             queued: desk.map_or(0, |desk| desk.queue.len() as u32),
             last_report_at: self.activity.get(&agent.id).and_then(|a| a.last_report_at),
             ..Member::of(agent)
@@ -216,7 +264,9 @@ impl State {
             };
         }
         let mut tracking = None;
-        for ticket in active.iter().filter_map(|id| self.tickets.get(id)) {
+        // The newest first: of very many, those that are busy are likely to be there.
+        let newest = active.iter().rev();
+        for ticket in newest.filter_map(|id| self.tickets.get(id)) {
             let run = ticket.run.and_then(|run| self.runs.get(&run));
             let one = match (ticket.status, run) {
                 (Status::InReview, _) => Tracking::NeedsReview,
@@ -229,7 +279,7 @@ impl State {
                 },
                 _ => return Tracking::Working,
             };
-            tracking = tracking.or(Some(one));
+            tracking = Some(one);
         }
         tracking.unwrap_or(Tracking::Idle)
     }
@@ -258,6 +308,8 @@ impl State {
             return;
         }
         self.trees.remove(&root);
+        self.pairs.remove(&root);
+        self.weights.forget(root);
         let mut rest = vec![root];
         while let Some(id) = rest.pop() {
             if let Some(ticket) = self.tickets.remove(&id) {

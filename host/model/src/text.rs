@@ -61,19 +61,34 @@ pub fn report_footer(base_url: &str, agent: AgentId, ticket: &Ticket, token: Tok
     )
 }
 
-/// What a boss is told when a subordinate's task is over.
+/// Bytes of a failed attempt's reason in a report's text.
+const ATTEMPT: usize = 300;
+
+/// What a boss is told when a subordinate's task is over. Where it was tried more than once, a line for
+/// each attempt that failed follows.
 pub fn task_report(report: &TaskReport) -> String {
     let agent = report
         .agent
         .map(|id| format!(" ({id})"))
         .unwrap_or_default();
-    format!(
+    let mut text = format!(
         "[TASK REPORT from {}{agent}]\nStatus: {}\nOriginal task: {}\nSummary: {}",
         report.agent_name,
         report.outcome.as_str().to_uppercase(),
         report.title,
         report.summary
-    )
+    );
+    if report.attempt > 1 {
+        for past in &report.history {
+            let reason = cut(past.reason.trim(), ATTEMPT).replace('\n', " ");
+            let _ = write!(
+                text,
+                "\nAttempt {} by {} failed: {reason}",
+                past.attempt, past.agent_name
+            );
+        }
+    }
+    text
 }
 
 /// A text cut to so many bytes, at a character's edge, with a mark where something is left out.

@@ -1,8 +1,8 @@
 //! Tickets: the one noun for work, whoever asked for it.
 
 use crate::{
-    AgentId, Author, Branch, ChannelId, Confidence, RunId, TicketId, Timestamp, Violation,
-    WorkPlan, WorkspaceId,
+    AgentId, Author, Branch, ChannelId, Confidence, PastAttempt, Priority, RunId, Spend, Terms,
+    TicketId, Timestamp, Tries, Violation, WorkPlan, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,12 +85,27 @@ pub struct Ticket {
     /// When it fails if it is not over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// On what terms it is worked on; none where they are the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Box<Terms>>,
+    /// Runs that failed, the oldest first, as many as are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastAttempt>,
+    /// It does not start before: its last run failed, and it is tried again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// How far the trying has come; none where no attempt has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<Box<Tries>>,
+    /// What it and all below it have spent.
+    #[serde(default, skip_serializing_if = "Spend::is_nothing")]
+    pub spent: Spend,
     /// What makes a delegation the same as an earlier one of the same parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// What its boss means to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<WorkPlan>,
+    pub plan: Option<Box<WorkPlan>>,
     /// Branches with its work, in the linked repositories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<Branch>,
@@ -106,6 +121,20 @@ pub struct Ticket {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+}
+
+impl Ticket {
+    /// How urgent it is.
+    pub fn priority(&self) -> Priority {
+        self.terms
+            .as_ref()
+            .map_or(Priority::Medium, |terms| terms.priority)
+    }
+
+    /// Whether the boss's selector is asked who is to have it next.
+    pub fn is_choosing(&self) -> bool {
+        self.tries.as_ref().is_some_and(|tries| tries.choosing)
+    }
 }
 
 /// Where a ticket stands.

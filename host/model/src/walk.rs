@@ -4,6 +4,7 @@
 //! says how many to take.
 
 mod checks;
+mod terms;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
@@ -13,7 +14,7 @@ use crate::{
     Repo, ReportOutcome, RunId, Status, TicketId, Token, Validation, Violation, WorkResult,
 };
 use common::{Story, chosen, spec};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 const WALKS: u64 = 24;
@@ -69,6 +70,7 @@ impl Walk {
             memory_value_bytes: 20,
             log_bytes: 20,
             title_bytes: 40,
+            budget_grace_ms: 2,
             ..Limits::default()
         };
         let mut lost = spec("lost", "worker", Some("kai"));
@@ -180,6 +182,7 @@ impl Walk {
                     } else {
                         Vec::new()
                     },
+                    terms: self.a_terms(),
                     ..NewTicket::default()
                 })
             }
@@ -225,6 +228,7 @@ impl Walk {
                 Command::EndRun {
                     run,
                     pending,
+                    guest_us: self.guest_us(run),
                     ending: if self.dice.chance(85) {
                         Ending::Worked {
                             result: WorkResult {
@@ -267,6 +271,11 @@ impl Walk {
                     },
                     outcome: ReportOutcome::Completed,
                     summary: self.a_text(),
+                    usage: crate::Spend {
+                        tokens: self.dice.roll(60) as u64,
+                        cost_microusd: self.dice.roll(60) as u64,
+                        ..crate::Spend::default()
+                    },
                 }
             }
             94..95 => {
@@ -284,6 +293,7 @@ impl Walk {
                 agents.push(ada);
                 Command::SaveTeam(crate::TeamSpec {
                     workspace: crate::WorkspaceSpec {
+                        wip: self.a_wip(),
                         name: String::new(),
                         repos: self.dice.chance(50).then(|| {
                             vec![Repo {
@@ -296,12 +306,46 @@ impl Walk {
                     agents,
                 })
             }
-            95..96 => Command::Recover,
+            95 if self.dice.chance(50) => Command::Recover,
+            95 => self.chosen(),
+            96..98 => self.resume(),
             _ => {
                 self.story.now += self.dice.roll(20) as u64;
                 Command::Tick
             }
         }
+    }
+
+    /// Goes on from a run, most likely one that broke last.
+    fn resume(&mut self) -> Command {
+        let runs = self.story.state.runs.values();
+        let mut broken: Vec<(RunId, TicketId)> = runs
+            .filter(|run| run.broke)
+            .map(|run| (run.id, run.ticket))
+            .collect();
+        broken.sort_unstable();
+        let known = self.dice.pick(&broken).filter(|_| self.dice.chance(90));
+        let (run, ticket) = match known {
+            Some(known) => known,
+            None => (self.a_run(), self.a_ticket()),
+        };
+        let journal = self.journals.get(&run).cloned().unwrap_or_default();
+        Command::ResumeRun {
+            ticket,
+            run,
+            plugin: None,
+            journal: vec![journal],
+        }
+    }
+
+    fn a_wip(&mut self) -> Option<crate::Wip> {
+        self.dice.chance(60).then(|| crate::Wip {
+            runs: self.dice.chance(50).then(|| self.dice.roll(4) as u32),
+            plugins: match self.dice.roll(3) {
+                0 => [("worker".to_owned(), 1)].into(),
+                _ => std::collections::BTreeMap::new(),
+            },
+        })
     }
 
     fn pending(&mut self, run: RunId) -> Vec<Pending> {
@@ -327,6 +371,8 @@ impl Walk {
                     },
                     reply: Ok(Answer::Unit),
                     message: Some(Message {
+                        run: None,
+                        attempt: None,
                         id,
                         author: Author::Agent(author),
                         kind: MessageKind::Progress,
@@ -382,6 +428,12 @@ impl Walk {
                         None => Some(Err("nobody fits".to_owned())),
                     });
                     Assignment {
+                        terms: self.a_terms(),
+                        after: if self.dice.chance(30) {
+                            ["same".to_owned(), self.a_ticket().to_string()][self.dice.roll(2)..][..1].to_vec()
+                        } else {
+                            Vec::new()
+                        },
                         title: "part".to_owned(),
                         description: String::new(),
                         assignee,
@@ -436,6 +488,7 @@ impl Walk {
             },
             18 => Call::CreateTicket {
                 draft: Draft {
+                    key: None,
                     title: self.a_text(),
                     description: String::new(),
                     expected_output_schema: None,
@@ -477,7 +530,12 @@ impl Walk {
             choices,
             violations,
         });
-        Command::Guest { run, pending, call }
+        Command::Guest {
+            run,
+            pending,
+            guest_us: self.guest_us(run),
+            call,
+        }
     }
 
     fn step(&mut self) {
@@ -491,6 +549,7 @@ impl Walk {
                 let changes = std::mem::take(&mut self.story.last);
                 self.check_changes(&before, &changes, &command);
                 self.check_state();
+                self.check_budgets();
                 self.forget(&changes);
             }
         }
@@ -510,7 +569,7 @@ impl Walk {
     }
 }
 
-fn walk(seed: u64) -> (usize, usize) {
+fn walk(seed: u64) -> (usize, usize, BTreeSet<&'static str>) {
     let mut walk = Walk::new(seed);
     for step in 0..STEPS {
         walk.step();
@@ -518,7 +577,7 @@ fn walk(seed: u64) -> (usize, usize) {
             walk.check_reload();
         }
     }
-    (walk.done, walk.refused)
+    (walk.done, walk.refused, terms::seen(&walk.story.events))
 }
 
 #[test]
@@ -529,11 +588,13 @@ fn whatever_is_asked_the_invariants_hold() {
         None => (1..=given("ADJUTANT_WALKS").unwrap_or(WALKS)).collect(),
     };
     let (mut done, mut refused) = (0, 0);
+    let mut seen = BTreeSet::new();
     for seed in seeds.iter().copied() {
         let result = std::panic::catch_unwind(|| walk(seed));
-        let Ok((one, other)) = result else {
+        let Ok((one, other, some)) = result else {
             panic!("repeat with ADJUTANT_WALK_SEED={seed}");
         };
+        seen.extend(some);
         done += one;
         refused += other;
     }
@@ -546,4 +607,7 @@ fn whatever_is_asked_the_invariants_hold() {
         refused > seeds.len() * STEPS / 10,
         "{done} done, {refused} refused"
     );
+    if seeds.len() >= WALKS as usize {
+        assert_eq!(seen.len(), terms::ALL.len(), "only {seen:?} happened");
+    }
 }

@@ -13,6 +13,9 @@ pub struct Workspace {
     /// The git repositories that each ticket gets a clone of.
     #[serde(default)]
     pub repos: Vec<Repo>,
+    /// How many of its runs may be busy at a time.
+    #[serde(default)]
+    pub wip: crate::Wip,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -428,6 +428,7 @@ fn cancelling_goes_all_the_way_down_and_wakes_nobody() {
 fn a_boss_that_is_done_takes_along_what_it_delegated_and_leaves_what_it_made() {
     let (mut story, root, parts) = handed_out();
     let draft = adjutant_model::Draft {
+        key: None,
         title: "later".to_owned(),
         description: String::new(),
         expected_output_schema: None,

@@ -153,7 +153,12 @@ fn calls_that_do_not_follow_the_journal_are_refused() {
         reply: Ok(adjutant_model::Answer::Unit),
         message: None,
     };
-    let guest = |pending: Vec<Pending>, call| Command::Guest { run, pending, call };
+    let guest = |pending: Vec<Pending>, call| Command::Guest {
+        run,
+        pending,
+        guest_us: 0,
+        call,
+    };
     for bad in [
         guest(Vec::new(), call(1)),
         guest(vec![said(1)], None),

@@ -186,6 +186,7 @@ fn a_reassigned_ticket_stops_its_run_and_its_token_is_worth_nothing() {
     let late = Command::EndRun {
         run: old,
         pending: Vec::new(),
+        guest_us: 0,
         ending: Ending::Broke("late".to_owned()),
     };
     assert!(matches!(story.refused(late), Refusal::Conflict(_)));

@@ -2,9 +2,10 @@
 
 use adjutant_component::bindings::{channels, delegation, reporting, tickets, types, worktree};
 use adjutant_model::{
-    Agent, AgentId, Answer, Assignment, Author, CallError, Confidence, Delegated, FileKind, Filter,
-    Join, Joined, Member, Message, MessageKind, PlanPhase, PlanTask, Priority, ReportOutcome,
-    Status, TicketId, TicketView, Tracking, Validation, Violation, WorkPlan,
+    Agent, AgentId, Answer, Assignment, Author, BlockerPolicy, Budget, CallError, Confidence,
+    Delegated, FileKind, Filter, Join, Joined, Member, Message, MessageKind, PastAttempt,
+    PlanPhase, PlanTask, Priority, ReportOutcome, Retry, Spend, Status, Terms, TicketId,
+    TicketView, Tracking, Validation, Violation, WorkPlan,
 };
 use serde_json::Value;
 use std::str::FromStr;
@@ -183,6 +184,28 @@ pub(crate) fn assignment(at: usize, given: delegation::Assignment) -> Converted<
         },
         deadline_ms: given.deadline_ms,
         key: given.key,
+        terms: Terms {
+            priority: priority(given.priority),
+            group: given.group,
+            blocked_by: Vec::new(),
+            on_blocker_failure: match given.on_blocker_failure {
+                delegation::BlockerPolicy::Fail => BlockerPolicy::Fail,
+                delegation::BlockerPolicy::Release => BlockerPolicy::Release,
+                delegation::BlockerPolicy::Other(text) => {
+                    let path = format!("/{at}/on-blocker-failure");
+                    return Err(unknown(&path, "policy", &text));
+                }
+            },
+            retry: given.retry.map(|retry| Retry {
+                attempts: retry.attempts,
+                backoff_ms: retry.backoff_ms,
+                max_backoff_ms: retry.max_backoff_ms,
+                reassign: retry.reassign,
+            }),
+            budget: given.budget.map(|given| budget(&given)),
+            silence_ms: given.silence_ms,
+        },
+        after: given.after,
     })
 }
 
@@ -223,6 +246,9 @@ pub(crate) fn joined(joined: Joined) -> delegation::Joined {
             output_json: report.output.map(self::text),
             violations: violations(report.violations),
             text,
+            attempt: report.attempt,
+            history: report.history.into_iter().map(past_attempt).collect(),
+            spent: spend(report.spent),
         }
     });
     delegation::Joined {
@@ -233,6 +259,54 @@ pub(crate) fn joined(joined: Joined) -> delegation::Joined {
             .into_iter()
             .map(|id| id.to_string())
             .collect(),
+    }
+}
+
+fn priority(given: types::Priority) -> Priority {
+    match given {
+        types::Priority::High => Priority::High,
+        types::Priority::Low => Priority::Low,
+        types::Priority::Medium | types::Priority::Other(_) => Priority::Medium,
+    }
+}
+
+fn budget(given: &types::Budget) -> Budget {
+    Budget {
+        wall_ms: given.wall_ms,
+        guest_ms: given.guest_ms,
+        tokens: given.tokens,
+        cost_microusd: given.cost_microusd,
+        children: given.children,
+        depth: given.depth,
+    }
+}
+
+pub(crate) fn budget_left(left: &Budget) -> types::Budget {
+    types::Budget {
+        wall_ms: left.wall_ms,
+        guest_ms: left.guest_ms,
+        tokens: left.tokens,
+        cost_microusd: left.cost_microusd,
+        children: left.children,
+        depth: left.depth,
+    }
+}
+
+fn spend(spent: Spend) -> types::Spend {
+    types::Spend {
+        guest_ms: spent.guest_ms,
+        tokens: spent.tokens,
+        cost_microusd: spent.cost_microusd,
+        children: spent.children,
+    }
+}
+
+fn past_attempt(past: PastAttempt) -> types::PastAttempt {
+    types::PastAttempt {
+        number: past.attempt,
+        agent: past.agent.to_string(),
+        at: past.at,
+        reason: past.reason,
     }
 }
 
@@ -254,11 +328,7 @@ pub(crate) fn plan(plan: delegation::WorkPlan) -> Converted<WorkPlan> {
                 .assign_to_agent
                 .map(|text| id("agent", &text))
                 .transpose()?,
-            priority: match task.priority {
-                types::Priority::High => Priority::High,
-                types::Priority::Low => Priority::Low,
-                types::Priority::Medium | types::Priority::Other(_) => Priority::Medium,
-            },
+            priority: priority(task.priority),
             blocked_by: task.blocked_by,
         })
     };

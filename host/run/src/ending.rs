@@ -1,7 +1,7 @@
 //! How one start of a run ends.
 
 use adjutant_component::Stop;
-use adjutant_model::{Call, Ending, Pending};
+use adjutant_model::{Call, Ending, Left, Pending};
 
 /// How [`Runner::execute`](crate::Runner::execute) ended.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub enum Finished {
     Ended {
         /// Calls that are not journaled yet.
         pending: Vec<Pending>,
+        /// Microseconds that this start has computed.
+        guest_us: u64,
         /// How it ended.
         ending: Ending,
     },
@@ -51,12 +53,37 @@ pub enum RunStop {
         /// The next in the journal.
         journaled: Box<Call>,
     },
+    /// An offline replay has come to where the run stood.
+    #[error("the journal ends before call {index}, which asks {}", shown(.asked))]
+    PastTheEnd {
+        /// The call's place.
+        index: u32,
+        /// What is asked.
+        asked: Box<Call>,
+    },
+    /// An offline replay has come to a wait that nobody has answered.
+    #[error("call {index} waits still: {}", shown(.call))]
+    StillWaits {
+        /// The call's place.
+        index: u32,
+        /// What is waited for.
+        call: Box<Call>,
+    },
+    /// Whoever looks on at an offline replay wants no more of it.
+    #[error("the replay was stopped after call {0}")]
+    Enough(u32),
     /// It made as many calls as it may.
     #[error("the run has made {0} host calls, which is its limit (`max_calls`)")]
     TooManyCalls(u32),
     /// Its journal is as large as it may be.
     #[error("the run's journal has reached {0} bytes, which is its limit (`journal_bytes`)")]
     JournalFull(u64),
+    /// A budget has no guest time left for it.
+    #[error(
+        "the budget of ticket {} is used up: {} of {} ms of guest time were left (`guest_ms`), and the \
+         run wanted more", .0.ticket, .0.amount(), .0.budget
+    )]
+    OutOfBudget(Left),
     /// It was busy for as long as it may be.
     #[error("the run was busy for {0} ms, which is its limit (`run_time_ms`)")]
     RunTime(u64),

@@ -16,12 +16,18 @@
 mod calls;
 mod convert;
 mod ending;
+#[cfg(feature = "testing")]
+pub mod native;
+mod offline;
 mod output;
 mod ports;
 mod runner;
 mod selecting;
 mod session;
+mod start;
 
 pub use ending::{Finished, RunStop};
+pub use offline::{Onlooker, Recording, ReplayEnd, Replayed, Stage};
 pub use ports::{Called, Clock, Gone, Ledger};
 pub use runner::{Job, Runner, RunnerOptions};
+pub use selecting::Asked;

@@ -10,7 +10,8 @@ use uuid::Uuid;
 /// The dispatcher, as a run sees it. All that changes a ticket goes through it.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Journals answered calls, then decides on one more, if there is one.
+    /// Journals answered calls, then decides on one more, if there is one. `guest_us` is what this start
+    /// of the run has computed so far, in microseconds.
     ///
     /// Returns as soon as it is decided. With `durable` it returns when all of it, and all that the
     /// run has handed in before, is on disk.
@@ -18,9 +19,16 @@ pub trait Ledger: Send + Sync + 'static {
         &self,
         run: RunId,
         pending: Vec<Pending>,
+        guest_us: u64,
         call: Option<GuestCall>,
         durable: bool,
     ) -> Result<Called, Gone>;
+
+    /// For how long, so far, the run was held up through no fault of its own: it does not count as
+    /// running time.
+    fn held_up(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 
     /// Takes up the wait in which a replayed run stopped.
     async fn resume(&self, run: RunId) -> Result<Called, Gone>;
@@ -70,4 +78,8 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// A new id, greater than those before.
     fn id(&self) -> Uuid;
+    /// A new secret, which cannot be guessed.
+    fn token(&self) -> Uuid {
+        Uuid::new_v4()
+    }
 }

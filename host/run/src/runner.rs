@@ -1,24 +1,19 @@
-//! Starting a run, and seeing it through to its end, its next wait, or its limits.
+//! Running components: one runner for each host.
 
-use crate::convert;
-use crate::ending::{Finished, RunStop, why};
+use crate::ending::Finished;
 use crate::ports::{Clock, Ledger};
 use crate::selecting::Chooser;
-use crate::session::{Begin, Session, Shared, check_output};
-use adjutant_component::bindings::{Failure, Report, Task};
+use crate::session::{Session, Shared};
+use crate::start::{Start, broke};
 use adjutant_component::{
-    Component, Context, Engine, GuestClock, GuestLimits, LoadError, Prepared, PreparedSelector,
-    Stop,
+    Component, Context, Engine, GuestLimits, LoadError, Prepared, PreparedSelector,
 };
 use adjutant_connect::ports::Worktree;
-use adjutant_model::{
-    Agent, Ending, Journal, Limits, Run, Status, Ticket, TicketView, Violation, WorkResult, text,
-};
+use adjutant_model::{Agent, Authority, Journal, Limits, Run, Ticket};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes that one host call may bring from a guest. Well below what the store takes in one batch, for
@@ -52,8 +47,9 @@ impl Default for RunnerOptions {
     }
 }
 
-/// One start of a run.
-pub struct Job {
+/// One start of a run. `C` is what stands for its plugin's code: a component, or, before that is
+/// loaded, its digest.
+pub struct Job<C = Arc<Component>> {
     /// The run.
     pub run: Run,
     /// Its ticket, as it was when the run was started.
@@ -65,9 +61,9 @@ pub struct Job {
     /// What the person who started it all asked for.
     pub request: String,
     /// The plugin's component.
-    pub component: Arc<Component>,
+    pub component: C,
     /// The component that chooses for this agent, or why there is none.
-    pub selector: Result<Arc<Component>, String>,
+    pub selector: Result<C, String>,
     /// The journal so far.
     pub journal: Journal,
     /// The ticket's worktree, if its workspace links repositories.
@@ -76,8 +72,31 @@ pub struct Job {
     pub ledger: Arc<dyn Ledger>,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
+    /// What the run may use at most, whatever its agent is granted.
+    pub authority: Authority,
     /// Ends commands under way.
     pub cancel: CancellationToken,
+}
+
+impl<C> Job<C> {
+    /// The same start with other code.
+    pub fn with<D>(self, component: D, selector: Result<D, String>) -> Job<D> {
+        Job {
+            run: self.run,
+            ticket: self.ticket,
+            agent: self.agent,
+            boss: self.boss,
+            request: self.request,
+            component,
+            selector,
+            journal: self.journal,
+            worktree: self.worktree,
+            ledger: self.ledger,
+            clock: self.clock,
+            authority: self.authority,
+            cancel: self.cancel,
+        }
+    }
 }
 
 impl Runner {
@@ -108,98 +127,13 @@ impl Runner {
             Ok(component) => self.selector(component).map_err(|error| error.to_string()),
             Err(why) => Err(why.clone()),
         };
-        let shared = Arc::new(Shared::new());
-        let guest_clock = Arc::new(GuestClock::new(job.run.queued_at.saturating_mul(1_000_000)));
-        let context = self.context(&job, guest_clock.clone(), &shared);
-        let task = task(&job);
-        let run_time = job.agent.limits.run_time_ms;
-        let (run, ledger) = (job.run.id, job.ledger.clone());
-        let session = Session::new(Begin {
-            run,
-            ticket: job.ticket,
-            agent: job.agent,
-            request: job.request,
-            limits: self.limits.clone(),
-            journal: job.journal,
-            worktree: job.worktree,
-            chooser,
-            ledger: job.ledger,
-            clock: job.clock,
-            guest_clock,
-            cancel: job.cancel,
-            shared: shared.clone(),
-        });
-        let work = prepared.work(session, context, &task);
-        let finished = self
-            .see_through(work, run, &*ledger, &shared, run_time)
-            .await;
-        for (stream, text) in shared.output.take() {
-            ledger.output(run, stream, text).await;
-        }
-        finished
+        let (session, start) = Start::of(job, chooser, self.limits.clone());
+        let work = prepared.work(session, context(&start), &start.task);
+        let crowded = || self.engine.permits().is_crowded();
+        start.see_through(work, &self.options, crowded).await
     }
 
-    /// Polls the guest, and meanwhile hands in what it says, counts its time, and parks it.
-    async fn see_through(
-        &self,
-        work: impl Future<Output = Result<(Result<Report, Failure>, Session), Stop>>,
-        run: adjutant_model::RunId,
-        ledger: &dyn Ledger,
-        shared: &Shared,
-        run_time: u64,
-    ) -> Finished {
-        tokio::pin!(work);
-        let mut waiting = shared.waiting.subscribe();
-        let mut flush = interval_at(
-            Instant::now() + self.options.flush_every,
-            self.options.flush_every,
-        );
-        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut busy = Duration::ZERO;
-        let limit = Duration::from_millis(run_time);
-        let mut since = Instant::now();
-        loop {
-            let is_waiting = *waiting.borrow_and_update();
-            let until = since
-                + if is_waiting {
-                    self.options.park_after
-                } else {
-                    limit - busy
-                };
-            tokio::select! {
-                biased;
-                ended = &mut work => return ended_with(ended, shared).await,
-                _ = waiting.changed() => {
-                    if !is_waiting {
-                        busy = (busy + since.elapsed()).min(limit);
-                    }
-                    since = Instant::now();
-                }
-                () = sleep_until(until) => {
-                    if is_waiting {
-                        return Finished::Parked;
-                    }
-                    let stop = RunStop::RunTime(run_time);
-                    return broke(shared.take_pending(), stop.to_string());
-                }
-                _ = flush.tick() => {
-                    // Others wait for the place that this one only waits in.
-                    if is_waiting && self.engine.permits().available_permits() == 0 {
-                        return Finished::Parked;
-                    }
-                    for (stream, text) in shared.output.take() {
-                        ledger.output(run, stream, text).await;
-                    }
-                    let pending = shared.take_pending();
-                    if !pending.is_empty() && ledger.call(run, pending, None, false).await.is_err() {
-                        return Finished::Gone;
-                    }
-                }
-            }
-        }
-    }
-
-    fn prepared(&self, component: &Arc<Component>) -> Result<Arc<Prepared<Session>>, LoadError> {
+    pub(crate) fn prepared(&self, component: &Arc<Component>) -> Result<Arc<Prepared<Session>>, LoadError> {
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = prepared.get(component.digest()) {
             return Ok(known.clone());
@@ -209,7 +143,7 @@ impl Runner {
         Ok(new)
     }
 
-    fn selector(&self, component: &Arc<Component>) -> Result<Arc<PreparedSelector>, LoadError> {
+    pub(crate) fn selector(&self, component: &Arc<Component>) -> Result<Arc<PreparedSelector>, LoadError> {
         let mut selectors = self
             .selectors
             .lock()
@@ -220,24 +154,6 @@ impl Runner {
         let new = Arc::new(self.engine.prepare_selector(component)?);
         selectors.insert(component.digest().to_owned(), new.clone());
         Ok(new)
-    }
-
-    fn context(&self, job: &Job, clock: Arc<GuestClock>, shared: &Arc<Shared>) -> Context {
-        let limits = GuestLimits {
-            guest_time: Duration::from_millis(job.agent.limits.guest_time_ms),
-            memory: usize::try_from(job.agent.limits.memory_bytes).unwrap_or(usize::MAX),
-            hostcall: HOSTCALL_BYTES,
-            ..GuestLimits::default()
-        };
-        let seed = Sha256::digest(job.run.id.0.as_bytes());
-        let output: Arc<dyn adjutant_component::GuestOutput> = Arc::new(Printed(shared.clone()));
-        Context {
-            seed: seed.into(),
-            clock,
-            output,
-            limits,
-            args: vec![job.run.plugin.name.clone()],
-        }
     }
 }
 
@@ -250,89 +166,24 @@ impl adjutant_component::GuestOutput for Printed {
     }
 }
 
-/// The task, the same at every start: what may change meanwhile is as it was when the run was made.
-fn task(job: &Job) -> Task {
-    let boss = job.boss.as_deref();
-    let given = &job.run.given;
-    let mut view = TicketView::from(&*job.ticket);
-    view.status = Status::InProgress;
-    view.output = None;
-    view.summary = String::new();
-    let agent = Agent {
-        class: given.class.clone(),
-        description: given.description.clone(),
-        skills: given.skills.clone(),
-        ..(*job.agent).clone()
+pub(crate) fn context(start: &Start) -> Context {
+    let given = &start.agent.limits;
+    let limits = GuestLimits {
+        guest_time: start.guest_limit(),
+        memory: usize::try_from(given.memory_bytes).unwrap_or(usize::MAX),
+        hostcall: HOSTCALL_BYTES,
+        ..GuestLimits::default()
     };
-    Task {
-        ticket: convert::ticket(view),
-        agent: convert::agent(&agent),
-        briefing: text::briefing(&job.ticket, boss, &job.request),
-        request: job.request.clone(),
-        config_json: given.config_json.clone(),
-        attempt: job.run.attempt,
-        violations: convert::violations(given.violations.clone()),
-    }
-}
-
-async fn ended_with(
-    ended: Result<(Result<Report, Failure>, Session), Stop>,
-    shared: &Shared,
-) -> Finished {
-    let pending = shared.take_pending();
-    match ended {
-        Ok((answer, session)) => match session.check_end() {
-            Err(stop) => broke(pending, stop.to_string()),
-            Ok(()) => Finished::Ended {
-                pending,
-                ending: worked(answer, &session).await,
-            },
-        },
-        Err(Stop::HostStopped(error)) => match error.downcast::<RunStop>() {
-            Ok(stop) if matches!(*stop, RunStop::Gone(_)) => Finished::Gone,
-            Ok(stop) => broke(pending, stop.to_string()),
-            Err(other) => broke(pending, other.to_string()),
-        },
-        Err(stop) => broke(pending, why(&stop)),
-    }
-}
-
-fn broke(pending: Vec<adjutant_model::Pending>, why: String) -> Finished {
-    Finished::Ended {
-        pending,
-        ending: Ending::Broke(why),
-    }
-}
-
-/// The strategy's answer, with its output checked.
-async fn worked(answer: Result<Report, Failure>, session: &Session) -> Ending {
-    let (completed, summary, output_json) = match answer {
-        Ok(report) => (true, report.summary, report.output_json),
-        Err(failure) => (false, failure.summary, failure.output_json),
-    };
-    let (output, violations) = match output_json.as_deref().map(serde_json::from_str) {
-        Some(Ok(output)) => (Some(output), None),
-        Some(Err(error)) => (
-            None,
-            Some(vec![Violation::new(
-                "",
-                format!("the output is not JSON: {error}"),
-            )]),
-        ),
-        None => (session.accepted.clone(), None),
-    };
-    let violations = match violations {
-        Some(violations) => violations,
-        None => check_output(&session.ticket, output.as_ref()).await,
-    };
-    let result = WorkResult {
-        completed,
-        summary,
+    let seed = Sha256::digest(start.first.run.0.as_bytes());
+    let output: Arc<dyn adjutant_component::GuestOutput> = Arc::new(Printed(start.shared.clone()));
+    Context {
+        // Workspaces take turns.
+        owner: start.agent.workspace.0.as_u128(),
+        seed: seed.into(),
+        clock: start.guest_clock.clone(),
         output,
-    };
-    Ending::Worked {
-        result,
-        violations,
-        branches: Vec::new(),
+        limits,
+        time: start.shared.guest_time.clone(),
+        args: vec![start.plugin.clone()],
     }
 }

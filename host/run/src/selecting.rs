@@ -3,9 +3,10 @@
 use crate::convert;
 use crate::ending::RunStop;
 use crate::ports::Gone;
+use crate::runner::Runner;
 use crate::session::{Session, stop};
 use adjutant_component::bindings::{Candidate, Choice as Chosen, Question, types};
-use adjutant_component::{Context, HostResult, PreparedSelector};
+use adjutant_component::{Component, Context, HostResult, PreparedSelector};
 use adjutant_model::{AgentId, Assignment, Choice, Confidence, Member, text};
 use std::sync::Arc;
 
@@ -54,21 +55,71 @@ impl Session {
         team: &[Member],
     ) -> Result<(AgentId, Choice), String> {
         let selector = self.chooser.as_ref().map_err(Clone::clone)?;
-        let question = Question {
-            title: assignment.title.clone(),
-            description: assignment.description.clone(),
-            request: self.request.clone(),
+        let question = Asked {
+            title: &assignment.title,
+            description: &assignment.description,
+            request: &self.request,
             config_json: self.agent.config.to_string(),
         };
-        let candidates: Vec<Candidate> = team.iter().map(candidate).collect();
-        let answer = selector
-            .choose(Context::default(), &question, &candidates)
-            .await;
-        let choices = answer
-            .map_err(|stop| format!("the selector broke: {stop}"))?
-            .map_err(|why| format!("the selector could not choose: {}", text::cut(&why, REASON)))?;
-        pick(choices, team)
+        let choices = ask(selector, &question, team).await?;
+        first(choices, team)
     }
+}
+
+/// What a selector is asked about.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// The task, in a line.
+    pub title: &'a str,
+    /// In full.
+    pub description: &'a str,
+    /// What the person who started it all asked for.
+    pub request: &'a str,
+    /// The boss's configuration, as JSON.
+    pub config_json: String,
+}
+
+impl Runner {
+    /// Whom a selector picks among candidates, the best first: a delegation takes the first. Nothing
+    /// is changed by asking.
+    ///
+    /// # Errors
+    /// A sentence: the selector broke, or found nobody.
+    pub async fn choose(
+        &self,
+        selector: &Arc<Component>,
+        asked: &Asked<'_>,
+        team: &[Member],
+    ) -> Result<Vec<(AgentId, Choice)>, String> {
+        let prepared = self.selector(selector).map_err(|error| error.to_string())?;
+        let choices = ask(&prepared, asked, team).await?;
+        first(choices.clone(), team)?;
+        Ok(choices)
+    }
+}
+
+async fn ask(
+    selector: &PreparedSelector,
+    asked: &Asked<'_>,
+    team: &[Member],
+) -> Result<Vec<(AgentId, Choice)>, String> {
+    let question = Question {
+        title: asked.title.to_owned(),
+        description: asked.description.to_owned(),
+        request: asked.request.to_owned(),
+        config_json: asked.config_json.clone(),
+    };
+    let candidates: Vec<Candidate> = team.iter().map(candidate).collect();
+    let answer = selector
+        .choose(Context::default(), &question, &candidates)
+        .await;
+    let choices = answer
+        .map_err(|stop| format!("the selector broke: {stop}"))?
+        .map_err(|why| format!("the selector could not choose: {}", text::cut(&why, REASON)))?;
+    Ok(choices
+        .into_iter()
+        .filter_map(|chosen| known(chosen, team))
+        .collect())
 }
 
 fn candidate(member: &Member) -> Candidate {
@@ -79,31 +130,27 @@ fn candidate(member: &Member) -> Candidate {
     }
 }
 
-/// The first choice that names a candidate.
-fn pick(choices: Vec<Chosen>, team: &[Member]) -> Result<(AgentId, Choice), String> {
-    for choice in choices {
-        let Some(member) = team
-            .iter()
-            .find(|member| member.id.to_string() == choice.agent)
-        else {
-            continue;
-        };
-        let confidence = match choice.confidence {
-            types::Confidence::High => Confidence::High,
-            types::Confidence::Low => Confidence::Low,
-            types::Confidence::Medium | types::Confidence::Other(_) => Confidence::Medium,
-        };
-        return Ok((
-            member.id,
-            Choice {
-                reason: text::cut(&choice.reason, REASON),
-                confidence,
-            },
-        ));
-    }
-    let names: Vec<&str> = team.iter().map(|member| member.name.as_str()).collect();
-    Err(format!(
-        "the selector found nobody in the team that fits ({})",
-        names.join(", ")
-    ))
+/// A choice, where it names a candidate.
+fn known(chosen: Chosen, team: &[Member]) -> Option<(AgentId, Choice)> {
+    let member = team
+        .iter()
+        .find(|member| member.id.to_string() == chosen.agent)?;
+    let confidence = match chosen.confidence {
+        types::Confidence::High => Confidence::High,
+        types::Confidence::Low => Confidence::Low,
+        types::Confidence::Medium | types::Confidence::Other(_) => Confidence::Medium,
+    };
+    let reason = text::cut(&chosen.reason, REASON);
+    Some((member.id, Choice { reason, confidence }))
+}
+
+/// The choice that counts.
+fn first(choices: Vec<(AgentId, Choice)>, team: &[Member]) -> Result<(AgentId, Choice), String> {
+    choices.into_iter().next().ok_or_else(|| {
+        let names: Vec<&str> = team.iter().map(|member| member.name.as_str()).collect();
+        format!(
+            "the selector found nobody in the team that fits ({})",
+            names.join(", ")
+        )
+    })
 }

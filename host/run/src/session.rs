@@ -2,18 +2,21 @@
 
 use crate::ending::RunStop;
 use crate::output::Output;
+use crate::offline::Offline;
 use crate::ports::{Called, Clock, Gone, Ledger};
 use crate::selecting::Chooser;
-use adjutant_component::{GuestClock, HostError, HostResult, HostStop};
+use adjutant_component::{GuestClock, GuestTime, HostError, HostResult, HostStop};
 use adjutant_connect::ports::{OutsideError, Worktree};
 use adjutant_model::{
-    Agent, Answer, Author, Call, CallError, Choice, GuestCall, Journal, Limits, Message, MessageId,
+    Agent, Answer, Author, Authority, Call, CallError, Choice, GuestCall, Journal, Limits, Message, MessageId,
     MessageKind, Pending, Reply, RunId, Ticket, Timestamp, Violation, schema,
 };
 use serde_json::Value;
 use std::future::Future;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +31,12 @@ const CALL_BYTES: usize = 4 << 20;
 /// What a guest's host calls work on: the `H` of the component's store.
 pub(crate) struct Session {
     pub(crate) run: RunId,
+    /// Which of its ticket's runs it is, from 1.
+    pub(crate) attempt: u32,
     pub(crate) ticket: Arc<Ticket>,
     pub(crate) agent: Arc<Agent>,
+    /// What the run may use at most, whatever its agent is granted.
+    pub(crate) authority: Authority,
     /// What the person who started it all asked for.
     pub(crate) request: String,
     pub(crate) limits: Arc<Limits>,
@@ -50,6 +57,8 @@ pub(crate) struct Session {
     guest_clock: Arc<GuestClock>,
     /// The last output that was accepted early.
     pub(crate) accepted: Option<Value>,
+    /// Set where there is no world behind it, only a journal, and somebody who looks on.
+    offline: Option<Arc<Offline>>,
 }
 
 /// What the session and the task that drives it share.
@@ -59,6 +68,10 @@ pub(crate) struct Shared {
     pub(crate) output: Output,
     /// Whether the run waits for reports, an answer or an outside report.
     pub(crate) waiting: watch::Sender<bool>,
+    /// What the guest has computed since this start.
+    pub(crate) guest_time: GuestTime,
+    /// What of it was handed in last, in microseconds.
+    handed_in: AtomicU64,
 }
 
 impl Shared {
@@ -67,7 +80,22 @@ impl Shared {
             pending: Mutex::default(),
             output: Output::default(),
             waiting: watch::Sender::new(false),
+            guest_time: GuestTime::default(),
+            handed_in: AtomicU64::new(0),
         }
+    }
+
+    /// What the guest has computed since this start, in microseconds, to be handed in.
+    pub(crate) fn guest_us(&self) -> u64 {
+        let used = u64::try_from(self.guest_time.used().as_micros()).unwrap_or(u64::MAX);
+        self.handed_in.store(used, Ordering::Relaxed);
+        used
+    }
+
+    /// How much of that was not handed in yet.
+    pub(crate) fn not_handed_in(&self) -> Duration {
+        let handed_in = Duration::from_micros(self.handed_in.load(Ordering::Relaxed));
+        self.guest_time.used().saturating_sub(handed_in)
     }
 
     pub(crate) fn take_pending(&self) -> Vec<Pending> {
@@ -78,8 +106,10 @@ impl Shared {
 /// What a session begins with.
 pub(crate) struct Begin {
     pub(crate) run: RunId,
+    pub(crate) attempt: u32,
     pub(crate) ticket: Arc<Ticket>,
     pub(crate) agent: Arc<Agent>,
+    pub(crate) authority: Authority,
     pub(crate) request: String,
     pub(crate) limits: Arc<Limits>,
     pub(crate) journal: Journal,
@@ -101,8 +131,10 @@ impl Session {
             .store(!begin.journal.entries.is_empty(), Ordering::Relaxed);
         Session {
             run: begin.run,
+            attempt: begin.attempt,
             ticket: begin.ticket,
             agent: begin.agent,
+            authority: begin.authority,
             request: begin.request,
             limits: begin.limits,
             ledger: begin.ledger,
@@ -118,7 +150,20 @@ impl Session {
             clock: begin.clock,
             guest_clock: begin.guest_clock,
             accepted: None,
+            offline: None,
         }
+    }
+
+    /// Cuts it off from the world: what the journal has is answered from it, shown to the onlooker, and
+    /// what it does not have ends the replay.
+    pub(crate) fn go_offline(&mut self, offline: Arc<Offline>) {
+        self.shared.output.muted.store(false, Ordering::Relaxed);
+        self.offline = Some(offline);
+    }
+
+    /// The calls that the journal has.
+    pub(crate) fn journaled(&self) -> impl Iterator<Item = &Call> {
+        self.journal.entries.iter().map(|entry| &entry.call)
     }
 
     /// The answer from the journal, if the call is in it.
@@ -139,8 +184,14 @@ impl Session {
             if self.journal_bytes >= self.agent.limits.journal_bytes {
                 return Err(stop(RunStop::JournalFull(self.agent.limits.journal_bytes)));
             }
-            return Ok(None);
+            return match &self.offline {
+                Some(offline) => Err(offline.past_the_end(index, call, &self.shared).await),
+                None => Ok(None),
+            };
         };
+        if let Some(offline) = &self.offline {
+            offline.printed(&self.shared).await;
+        }
         if entry.call != *call {
             return Err(stop(RunStop::Diverged {
                 index,
@@ -150,12 +201,21 @@ impl Session {
         }
         let (at, reply) = match &entry.reply {
             Some(reply) => (entry.at, reply.clone()),
+            None if self.offline.is_some() => {
+                return Err(stop(RunStop::StillWaits {
+                    index,
+                    call: Box::new(call.clone()),
+                }));
+            }
             None => {
                 self.unmute(index);
                 let called = self.ledger.resume(self.run).await;
                 self.settle(called).await?
             }
         };
+        if let Some(offline) = &self.offline {
+            offline.replayed(index, at, call, &reply).await?;
+        }
         self.answered(call, at, &reply);
         Ok(Some(reply))
     }
@@ -220,7 +280,13 @@ impl Session {
         };
         let called = self
             .ledger
-            .call(self.run, pending, Some(guest_call), false)
+            .call(
+                self.run,
+                pending,
+                self.shared.guest_us(),
+                Some(guest_call),
+                false,
+            )
             .await;
         let (at, reply) = self.settle(called).await?;
         self.answered(&call, at, &reply);
@@ -229,7 +295,7 @@ impl Session {
 
     /// Whether a call is still to be replayed: then nothing need be prepared for it.
     pub(crate) fn is_replaying(&self) -> bool {
-        (self.next as usize) < self.journal.entries.len()
+        (self.next as usize) < self.journal.entries.len() || self.offline.is_some()
     }
 
     /// The answer of the dispatcher, waited for if need be.
@@ -287,6 +353,8 @@ impl Session {
                 mentions: Vec::new(),
                 text: message,
                 reply_to,
+                run: Some(self.run),
+                attempt: Some(self.attempt),
                 at,
             };
             let answer = if kind == MessageKind::Text {
@@ -361,8 +429,14 @@ impl Session {
         if pending.is_empty() && !durable {
             return Ok(());
         }
+        // Where nothing is to be journaled, nothing is to be written.
+        let guest_us = if pending.is_empty() {
+            0
+        } else {
+            self.shared.guest_us()
+        };
         self.ledger
-            .call(self.run, pending, None, durable)
+            .call(self.run, pending, guest_us, None, durable)
             .await
             .map(|_| ())
             .map_err(|Gone(why)| stop(RunStop::Gone(why)))
@@ -388,6 +462,10 @@ pub(crate) async fn check_output(ticket: &Arc<Ticket>, output: Option<&Value>) -
     let (ticket, output) = (ticket.clone(), output.cloned());
     let check =
         move || schema::check_output(ticket.expected_output_schema.as_ref(), output.as_ref());
+    // Where there is but one thread, a simulation counts on it.
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return check();
+    }
     tokio::task::spawn_blocking(check)
         .await
         .unwrap_or_else(|error| {

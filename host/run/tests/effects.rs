@@ -117,7 +117,10 @@ async fn play(
     let finished = runner(shared(), RunnerOptions::default(), limits)
         .execute(job)
         .await;
-    let Finished::Ended { pending, ending } = finished else {
+    let Finished::Ended {
+        pending, ending, ..
+    } = finished
+    else {
         panic!("the run ended, and not {finished:?}");
     };
     let kept = std::mem::take(&mut *desk.kept.lock().expect("no test panics here"));

@@ -21,7 +21,10 @@ fn script() -> Value {
 
 /// The journal and the result of a run that ended by itself.
 fn ended(finished: Finished, desk: &Desk) -> (Vec<Record>, String) {
-    let Finished::Ended { pending, ending } = finished else {
+    let Finished::Ended {
+        pending, ending, ..
+    } = finished
+    else {
         panic!("the run ended, and not {finished:?}");
     };
     let mut records = desk
@@ -120,6 +123,29 @@ async fn so_many_calls_and_no_more() {
     let (records, result) = ended(finished, &desk);
     assert_eq!(records.len(), 3);
     assert!(result.contains("max_calls"), "{result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_is_so_large_and_no_larger() {
+    let desk = Arc::new(Desk::new(BTreeMap::new()));
+    let large = json!([{"post": "x".repeat(1_000)}, {"post": "y".repeat(1_000)},
+        {"post": "z".repeat(1_000)}, {"post": "one too many"}]);
+    let finished = execute(&large, Vec::new(), &desk, |agent| {
+        agent.limits.journal_bytes = 3_000;
+    })
+    .await;
+    let (records, result) = ended(finished, &desk);
+    assert_eq!(records.len(), 3, "the call that reaches the limit is kept");
+    assert!(result.contains("journal_bytes"), "{result}");
+    assert!(result.contains("3000"), "{result}");
+    // What is journaled is replayed, however the limit is set meanwhile; then no more is.
+    let finished = execute(&large, records, &desk, |agent| {
+        agent.limits.journal_bytes = 1;
+    })
+    .await;
+    let (records, result) = ended(finished, &desk);
+    assert_eq!(records, [], "nothing new is journaled");
+    assert!(result.contains("journal_bytes"), "{result}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

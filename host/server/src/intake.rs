@@ -22,6 +22,9 @@ use tokio::sync::Semaphore;
 /// Where components are uploaded: larger bodies, few at once, and compiling takes its time.
 pub(crate) const UPLOAD_PATH: &str = "/v1/plugins";
 
+/// Where backups are made, which takes its time too.
+const BACKUP_PATH: &str = "/v1/backups";
+
 /// Bytes past the limit that are read for the sake of the answer.
 const DRAIN_BYTES: usize = 64 << 20;
 
@@ -50,6 +53,8 @@ pub(crate) async fn intake(
     let upload = request.method() == Method::POST && request.uri().path() == UPLOAD_PATH;
     let (limit, timeout, gate) = if upload {
         (intake.upload_bytes, intake.upload_timeout, &intake.uploads)
+    } else if request.uri().path() == BACKUP_PATH {
+        (intake.body_bytes, intake.upload_timeout, &intake.requests)
     } else {
         (intake.body_bytes, intake.timeout, &intake.requests)
     };
@@ -63,7 +68,12 @@ pub(crate) async fn intake(
     let answer = async {
         let (parts, body) = request.into_parts();
         match whole(&parts.headers, body, limit).await {
-            Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
+            Ok(body) => {
+                let mut request = Request::from_parts(parts, Body::from(body.clone()));
+                crate::keyed::note(&mut request, &body);
+                drop(body);
+                next.run(request).await
+            }
             Err(problem) => problem.into_response(),
         }
     };

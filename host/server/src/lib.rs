@@ -19,6 +19,7 @@ mod feed;
 mod guard;
 mod headers;
 mod intake;
+mod keyed;
 mod names;
 mod openapi;
 mod problem;

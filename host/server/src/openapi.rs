@@ -49,13 +49,16 @@ pub(crate) struct PlainErrors;
 /// Errors of what asks for something that may not exist.
 pub(crate) struct ReadErrors;
 
+/// Errors of making a backup.
+pub(crate) struct BackupErrors;
+
 /// Errors of what changes something.
 pub(crate) struct WriteErrors;
 
 /// Errors of what changes something that has an ETag.
 pub(crate) struct ChangeErrors;
 
-const BODY: [Kind; 4] = [Kind::TooLarge, Kind::MediaType, Kind::Invalid, Kind::Limit];
+const BODY: [Kind; 5] = [Kind::TooLarge, Kind::MediaType, Kind::Invalid, Kind::Limit, Kind::Full];
 
 impl IntoResponses for PlainErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -66,6 +69,12 @@ impl IntoResponses for PlainErrors {
 impl IntoResponses for ReadErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[&ANY, &[Kind::NotFound, Kind::Invalid]])
+    }
+}
+
+impl IntoResponses for BackupErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[&ANY, &[Kind::Full]])
     }
 }
 

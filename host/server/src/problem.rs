@@ -57,6 +57,8 @@ pub(crate) enum Kind {
     Limit,
     /// Too much at the moment.
     Busy,
+    /// The host's disk has no room.
+    Full,
     /// A fault of the host.
     Internal,
     /// The host cannot answer at the moment.
@@ -67,7 +69,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Kind; 14] = [
+    pub(crate) const ALL: [Kind; 15] = [
         Kind::Malformed,
         Kind::Denied,
         Kind::NotFound,
@@ -79,6 +81,7 @@ impl Kind {
         Kind::Invalid,
         Kind::Limit,
         Kind::Busy,
+        Kind::Full,
         Kind::Internal,
         Kind::Unavailable,
         Kind::Timeout,
@@ -97,6 +100,7 @@ impl Kind {
             Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::Invalid | Kind::Limit => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -117,6 +121,7 @@ impl Kind {
             Kind::Invalid => "/problems/invalid",
             Kind::Limit => "/problems/limit-reached",
             Kind::Busy => "/problems/busy",
+            Kind::Full => "/problems/no-room",
             Kind::Internal => "/problems/internal",
             Kind::Unavailable => "/problems/unavailable",
             Kind::Timeout => "/problems/timeout",
@@ -137,6 +142,7 @@ impl Kind {
             Kind::Invalid => "A value is wrong",
             Kind::Limit => "A limit is reached",
             Kind::Busy => "Too much at the moment",
+            Kind::Full => "The host has no room to store it",
             Kind::Internal => "A fault of the host",
             Kind::Unavailable => "The host cannot answer at the moment",
             Kind::Timeout => "The host took too long",
@@ -180,6 +186,11 @@ impl Kind {
             Kind::Busy => {
                 "A queue is full. Nothing has changed and nothing was dropped: try again after the \
                  seconds in Retry-After."
+            }
+            Kind::Full => {
+                "The disk that holds the host's data is full, or nearly. Everything can be read; what \
+                 would change something is refused until there is room. What runs waits, and goes on by \
+                 itself then."
             }
             Kind::Internal => {
                 "A fault of the host, which its log describes. Look at what stands before you repeat \
@@ -257,6 +268,10 @@ impl From<HostError> for Problem {
             HostError::Busy { retry_after_s, .. } => Problem {
                 retry_after: Some(retry_after_s),
                 ..Problem::new(Kind::Busy, detail)
+            },
+            HostError::Full { retry_after_s, .. } => Problem {
+                retry_after: Some(retry_after_s),
+                ..Problem::new(Kind::Full, detail)
             },
             HostError::Plugin(_) => Problem::new(Kind::Invalid, detail),
             HostError::Unavailable(_) => Problem::new(Kind::Unavailable, detail),
@@ -344,7 +359,7 @@ mod tests {
     #[tokio::test]
     async fn every_error_of_the_host_has_its_status() {
         let text = || "x".to_owned();
-        let table: [(HostError, u16, Option<&str>); 8] = [
+        let table: [(HostError, u16, Option<&str>); 9] = [
             (Refusal::NotFound(text()).into(), 404, None),
             (Refusal::Denied(text()).into(), 403, None),
             (Refusal::Conflict(text()).into(), 409, None),
@@ -357,6 +372,14 @@ mod tests {
                 },
                 429,
                 Some("7"),
+            ),
+            (
+                HostError::Full {
+                    what: text(),
+                    retry_after_s: 5,
+                },
+                507,
+                Some("5"),
             ),
             (HostError::Plugin(text()), 422, None),
             (HostError::Unavailable(text()), 503, Some("1")),

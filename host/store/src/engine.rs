@@ -4,6 +4,7 @@
 //! sequence numbers; the engine reads them in one snapshot and writes a group all or nothing.
 //! Every method owns its arguments, so that an engine can run them on another thread.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,6 +29,20 @@ pub trait Engine: Send + Sync + 'static {
         partition: Partition,
         key: Vec<u8>,
     ) -> Result<Option<(Version, Vec<u8>)>, EngineError>;
+
+    /// Versions and values of many keys, in the order of the keys. In one snapshot where the engine
+    /// can; an engine that has a faster way than one key after the other should take it.
+    async fn get_many(
+        &self,
+        partition: Partition,
+        keys: Vec<Vec<u8>>,
+    ) -> Result<Vec<Option<(Version, Vec<u8>)>>, EngineError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(partition, key).await?);
+        }
+        Ok(found)
+    }
 
     /// Keys of one prefix, in order.
     async fn scan(&self, partition: Partition, scan: Scan) -> Result<Vec<Item>, EngineError>;
@@ -61,6 +76,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Releases the database. Everything after answers [`EngineError::Closed`].
     async fn close(&self) -> Result<(), EngineError>;
+
+    /// Copies all that is durable at one moment into a new file, in the engine's own format, and gives
+    /// back the file's size. Reads and writes go on meanwhile. An error leaves no file.
+    async fn snapshot(&self, to: PathBuf) -> Result<u64, EngineError> {
+        Err(EngineError::Failed {
+            doing: "taking a snapshot",
+            why: format!("this engine has none to write to {}", to.display()),
+        })
+    }
 
     /// Whether there is room for more. Called once per group: must be cheap.
     fn room(&self) -> Result<(), Shortage>;

@@ -83,6 +83,14 @@ pub enum Shortage {
         /// The queue's bound, in bytes.
         limit: usize,
     },
+    /// The disk refused a write for lack of room.
+    #[error("there was no room to write in {} ({why}): make room there", path.display())]
+    Refused {
+        /// The store's folder.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
     /// The file system is nearly full.
     #[error("{} has {free} bytes free, the floor is {floor}: make room there", path.display())]
     Disk {
@@ -126,8 +134,20 @@ pub enum EngineError {
         known: u32,
     },
     /// The stored bytes are not what this program writes.
-    #[error("the store is damaged: {0}")]
+    #[error(
+        "the store is damaged: {0}; nothing was changed: restore a backup into another folder with `adjutant restore`, or ask for help with this one"
+    )]
     Damaged(String),
+    /// The disk has no room. After an apply, whether it took effect is unknown.
+    #[error("{doing} failed, for there is no room in {} ({why}): make room there", path.display())]
+    Full {
+        /// What the engine was doing.
+        doing: &'static str,
+        /// The store's folder.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
     /// An applied group did not follow the partition's head: someone else writes to it.
     #[error("the partition {partition} was written by someone else, it is at epoch {epoch} now")]
     Moved {

@@ -12,13 +12,15 @@
 //! - Event sequence numbers of a partition start at 1, are dense and never repeat.
 //! - A repeated operation id is answered with the first receipt and changes nothing.
 //! - Only the holder of a partition's newest epoch can write to it.
-//! - The store sees bytes only; [`records`] alone knows where the model's records stand and how they are
-//!   encoded.
+//! - The store sees bytes only; [`records`] alone, and [`journal`] for runs' journals, know where the
+//!   model's records stand and how they are encoded.
 
+pub mod backup;
 mod batch;
 mod disk;
 mod engine;
 mod error;
+pub mod journal;
 mod partitions;
 mod plan;
 pub mod records;

@@ -42,8 +42,13 @@ pub enum RecordError {
 
 /// Encodes a record.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_as(VERSION, value)
+}
+
+/// Encodes a record of another version.
+pub(crate) fn encode_as<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
-    bytes.push(VERSION);
+    bytes.push(version);
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
     value
         .serialize(&mut serializer)
@@ -53,8 +58,17 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Decodes a record. `what` names its kind in the error.
 pub fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, RecordError> {
+    decode_as(VERSION, what, bytes)
+}
+
+/// Decodes a record of another version.
+pub(crate) fn decode_as<T: DeserializeOwned>(
+    version: u8,
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, RecordError> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => {
+        Some((found, rest)) if *found == version => {
             rmp_serde::from_slice(rest).map_err(|error| RecordError::Damaged {
                 what,
                 why: error.to_string(),
@@ -87,6 +101,8 @@ pub mod prefix {
     pub const TICKET: &[u8] = b"t";
     /// Runs.
     pub const RUN: &[u8] = b"r";
+    /// Idempotency keys.
+    pub const IDEMPOTENCY: &[u8] = b"k";
     /// Roots of trees that are not over.
     pub const LIVE: &[u8] = b"l";
 }
@@ -130,6 +146,11 @@ pub fn live_key(root: TicketId) -> Vec<u8> {
     key(prefix::LIVE, root.0)
 }
 
+/// The key of what is kept of a request under an idempotency key, by the key's hash.
+pub fn idempotency_key(hash: &[u8; 16]) -> Vec<u8> {
+    [prefix::IDEMPOTENCY, hash].concat()
+}
+
 /// The prefix of an agent's memory; the guest's key follows.
 pub fn memory_prefix(agent: AgentId) -> Vec<u8> {
     key(b"m", agent.0)
@@ -148,6 +169,11 @@ pub fn channel_stream(id: ChannelId) -> Vec<u8> {
 /// The stream of a run's journal.
 pub fn journal_stream(id: RunId) -> Vec<u8> {
     key(b"j", id.0)
+}
+
+/// The key of what is kept beside a run's journal, by its digest.
+pub fn payload_key(id: RunId, digest: &[u8; 32]) -> Vec<u8> {
+    [key(b"b", id.0).as_slice(), digest].concat()
 }
 
 /// The stream of a run's log.

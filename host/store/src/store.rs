@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::batch::{Batch, Item, Partition, Receipt, Version};
 use crate::engine::{Engine, LoadRequest, Page, Scan};
@@ -106,12 +108,18 @@ pub struct HandedIn {
 pub(crate) struct Shared {
     /// Bytes of the batches in the queue.
     pub(crate) queued: AtomicUsize,
-    closing: AtomicBool,
+    pub(crate) closing: AtomicBool,
     batches: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
     /// Raised when a read failed: the writer checks the database.
     pub(crate) suspect: Notify,
+    /// Raised when the store is being closed: what is held back is held no longer.
+    pub(crate) closed: Notify,
+    /// Why batches are held back.
+    pub(crate) shortage: watch::Sender<Option<Shortage>>,
+    /// Counts how often the database was opened again.
+    pub(crate) reopened: watch::Sender<u64>,
     watches: Mutex<HashMap<Partition, watch::Sender<u64>>>,
 }
 
@@ -159,7 +167,8 @@ impl Store {
 
     /// Hands a batch to the writer without waiting. Batches of one partition take effect in the
     /// order of these calls. Past the queue's bound the batch is refused as
-    /// [`CommitError::Full`] at once.
+    /// [`CommitError::Full`] at once. While the disk has no room the batches in the queue are kept,
+    /// and written once it has: see [`Store::shortage`].
     pub fn submit(&self, batch: Batch) -> Submitted {
         match self.enqueue(batch) {
             Ok(answer) => Submitted(State::Waiting(answer)),
@@ -167,11 +176,15 @@ impl Store {
         }
     }
 
-    /// [`Store::submit`], then wait for the outcome.
+    /// [`Store::submit`], then wait for the outcome. Where the disk has no room now, the batch is
+    /// refused as [`CommitError::Full`] at once.
     ///
     /// # Errors
     /// See [`CommitError`].
     pub async fn commit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        if let Some(shortage) = self.shortage() {
+            return Err(CommitError::Full(shortage));
+        }
         self.submit(batch).await
     }
 
@@ -213,7 +226,22 @@ impl Store {
         partition: Partition,
         key: &[u8],
     ) -> Result<Option<(Version, Vec<u8>)>, StoreError> {
-        self.seen(self.engine.get(partition, key.to_vec()).await)
+        self.reading(|| self.engine.get(partition, key.to_vec()))
+            .await
+    }
+
+    /// Versions and values of many keys, in the order of the keys. All are in memory at once: how many
+    /// to ask for at a time is the caller's to bound.
+    ///
+    /// # Errors
+    /// When the storage fails or is closed.
+    pub async fn get_many(
+        &self,
+        partition: Partition,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<(Version, Vec<u8>)>>, StoreError> {
+        self.reading(|| self.engine.get_many(partition, keys.to_vec()))
+            .await
     }
 
     /// The keys that start with `prefix` and come after `after`, ascending. A page may be shorter
@@ -262,7 +290,8 @@ impl Store {
             back,
             page: self.page(limit),
         };
-        self.seen(self.engine.scan(partition, scan).await)
+        self.reading(|| self.engine.scan(partition, scan.clone()))
+            .await
     }
 
     /// A stream's records with their indexes, from index `from` on. Pages as in [`Store::scan`].
@@ -277,11 +306,11 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let page = self.page(limit);
-        self.seen(
+        self.reading(|| {
             self.engine
                 .read_stream(partition, stream.to_vec(), from, page)
-                .await,
-        )
+        })
+        .await
     }
 
     /// How many records a stream has, which is the next record's index.
@@ -289,13 +318,26 @@ impl Store {
     /// # Errors
     /// When the storage fails or is closed.
     pub async fn stream_len(&self, partition: Partition, stream: &[u8]) -> Result<u64, StoreError> {
-        let streams = vec![(partition, stream.to_vec())];
+        let lengths = self.stream_lens(partition, vec![stream.to_vec()]).await?;
+        Ok(lengths.first().copied().unwrap_or(0))
+    }
+
+    /// [`Store::stream_len`] of many streams, in their order.
+    ///
+    /// # Errors
+    /// When the storage fails or is closed.
+    pub async fn stream_lens(
+        &self,
+        partition: Partition,
+        streams: Vec<Vec<u8>>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let streams = streams.into_iter().map(|stream| (partition, stream));
         let request = LoadRequest {
-            streams,
+            streams: streams.collect(),
             ..LoadRequest::default()
         };
-        let loaded = self.seen(self.engine.load(request).await)?;
-        Ok(loaded.next.first().copied().unwrap_or(0))
+        let loaded = self.reading(|| self.engine.load(request.clone())).await?;
+        Ok(loaded.next)
     }
 
     /// The partition's events with a sequence number above `after_seq`, ascending. Pages as in
@@ -310,7 +352,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let page = self.page(limit);
-        self.seen(self.engine.events(partition, after_seq, page).await)
+        self.reading(|| self.engine.events(partition, after_seq, page))
+            .await
     }
 
     /// Follows a partition's last durable sequence number. Take the receiver first, then read
@@ -319,6 +362,30 @@ impl Store {
     #[must_use]
     pub fn watch(&self, partition: Partition) -> watch::Receiver<u64> {
         self.shared.watch(partition)
+    }
+
+    /// What there is too little of for batches to be written now. Whoever can refuse work should do
+    /// so meanwhile; what is handed in all the same is kept until there is room.
+    #[must_use]
+    pub fn shortage(&self) -> Option<Shortage> {
+        let held = self.shared.shortage.borrow().clone();
+        held.or_else(|| self.engine.room().err())
+    }
+
+    /// Follows whether batches are held back for lack of room, and why.
+    #[must_use]
+    pub fn held(&self) -> watch::Receiver<Option<Shortage>> {
+        self.shared.shortage.subscribe()
+    }
+
+    /// Copies all that is durable at one moment into a new file; gives back its size in bytes. The
+    /// store goes on meanwhile.
+    ///
+    /// # Errors
+    /// When there is no room for it, when the file cannot be written, or when the storage fails or
+    /// is closed. Then there is no file.
+    pub async fn snapshot(&self, to: PathBuf) -> Result<u64, StoreError> {
+        self.seen(self.engine.snapshot(to).await)
     }
 
     /// What was handed in so far, refused batches included.
@@ -335,6 +402,7 @@ impl Store {
     /// now on are refused as [`CommitError::Closed`].
     pub async fn close(&self) {
         self.shared.closing.store(true, Ordering::Release);
+        self.shared.closed.notify_one();
         let (done, drained) = oneshot::channel();
         if self.jobs.send(Job::Close { done }).await.is_ok() {
             // An error here says that the writer is gone already, which is what we want.
@@ -350,6 +418,23 @@ impl Store {
             limit: limit.min(self.options.page_limit),
             bytes: self.options.page_bytes,
         }
+    }
+
+    /// A read. One that fails is tried again once the writer has opened the database anew: after a
+    /// write that failed, every read does until then.
+    async fn reading<T, F>(&self, read: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, EngineError>>,
+    {
+        let result = read().await;
+        if !matches!(result, Err(EngineError::Failed { .. })) {
+            return self.seen(result);
+        }
+        let mut reopened = self.shared.reopened.subscribe();
+        self.shared.suspect.notify_one();
+        // Either way it is tried again: it may have been opened before this was asked.
+        let _ = timeout(self.options.reopen_pause, reopened.changed()).await;
+        self.seen(read().await)
     }
 
     fn seen<T>(&self, result: Result<T, EngineError>) -> Result<T, StoreError> {

@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::batch::{Batch, Partition, Receipt};
 use crate::engine::{Engine, Frame, FrameHead, Group, Head, LoadRequest, Loaded};
-use crate::error::{CommitError, EngineError, StoreError};
+use crate::error::{CommitError, EngineError, Shortage, StoreError};
 use crate::partitions::Partitions;
 use crate::plan::{Draft, Plan, Request, Verdict};
 use crate::store::{Options, Shared};
@@ -113,6 +113,9 @@ impl Writer {
             if !round.requests.is_empty() {
                 self.write(round).await;
                 self.partitions.trim();
+                self.shared
+                    .shortage
+                    .send_if_modified(|held| held.take().is_some());
             }
             if let Some(done) = close {
                 // Whatever slipped in behind is dropped with the queue, which answers it "closed".
@@ -152,35 +155,47 @@ impl Writer {
         }
     }
 
-    /// Writes one round and answers every request of it.
+    /// Writes one round and answers every request of it. While there is no room its batches wait;
+    /// acquisitions, which take next to none, do not.
     async fn write(&mut self, round: Round) {
+        let Err(shortage) = self.engine.room() else {
+            return self.write_now(round).await;
+        };
+        let (mut commits, mut acquisitions) = (Round::default(), Round::default());
+        for (request, reply) in round.requests.into_iter().zip(round.replies) {
+            let part = match reply {
+                Reply::Commit(_) => &mut commits,
+                Reply::Acquire(_) => &mut acquisitions,
+            };
+            part.requests.push(request);
+            part.replies.push(reply);
+        }
+        if !acquisitions.requests.is_empty() {
+            self.write_now(acquisitions).await;
+        }
+        if commits.requests.is_empty() {
+            return;
+        }
+        let mut shortage = Some(shortage);
+        while let Some(short) = shortage {
+            if !self.hold(&short, 0).await {
+                let full = CommitError::Full(short);
+                return refuse_commits(commits.replies, &full);
+            }
+            shortage = self.engine.room().err();
+        }
+        self.write_now(commits).await;
+    }
+
+    async fn write_now(&mut self, round: Round) {
         let Round {
-            mut requests,
-            mut replies,
-            ..
+            requests, replies, ..
         } = round;
         if self.down.is_some() {
             self.recheck().await;
         }
         if let Some(why) = &self.down {
             return refuse_all(replies, why);
-        }
-        if let Err(shortage) = self.engine.room() {
-            let mut kept = Round::default();
-            for (request, reply) in requests.into_iter().zip(replies) {
-                match reply {
-                    Reply::Commit(reply) => answer(reply, Err(CommitError::Full(shortage.clone()))),
-                    reply @ Reply::Acquire(_) => {
-                        kept.requests.push(request);
-                        kept.replies.push(reply);
-                    }
-                }
-            }
-            Round {
-                requests,
-                replies,
-                ..
-            } = kept;
         }
         let plan = match self.plan(requests).await {
             Ok(plan) => plan,
@@ -197,6 +212,16 @@ impl Writer {
                 answer_all(replies, verdicts);
             }
             Err(EngineError::Moved { .. }) => self.moved(replies, verdicts, &group).await,
+            Err(EngineError::Full { path, why, .. }) if !group.frames.is_empty() => {
+                let shortage = Shortage::Refused { path, why };
+                match self.insist(&group, shortage).await {
+                    Ok(()) => {
+                        self.landed(&group);
+                        answer_all(replies, verdicts);
+                    }
+                    Err(error) => refuse_unless_repeated(replies, verdicts, &error),
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, batches = group.frames.len(), "writing a group failed");
                 match self.settle(&group).await {
@@ -206,6 +231,62 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// The disk had no room for the group: writes it again and again until it has. The group stays
+    /// right meanwhile, for nobody else writes.
+    async fn insist(&mut self, group: &Arc<Group>, shortage: Shortage) -> Result<(), EngineError> {
+        let mut full = EngineError::Failed {
+            doing: "writing a group",
+            why: shortage.to_string(),
+        };
+        for attempt in 0.. {
+            match self.settle(group).await {
+                Ok(true) => return Ok(()),
+                Ok(false) | Err(EngineError::Full { .. }) => {}
+                Err(down) => return Err(down),
+            }
+            if !self.hold(&shortage, attempt).await {
+                break;
+            }
+            if self.down.is_some() {
+                continue;
+            }
+            full = match self.engine.apply(group.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(full @ EngineError::Full { .. }) => full,
+                Err(moved @ EngineError::Moved { .. }) => return Err(moved),
+                Err(error) => {
+                    let landed = self.settle(group).await?;
+                    return if landed { Ok(()) } else { Err(error) };
+                }
+            };
+        }
+        Err(full)
+    }
+
+    /// Waits a while for room, and lets everyone know. False where the store is being closed.
+    async fn hold(&mut self, shortage: &Shortage, attempt: u32) -> bool {
+        /// Doublings of the pause between two attempts.
+        const MOST_DOUBLINGS: u32 = 4;
+        self.shared.shortage.send_if_modified(|held| {
+            if held.is_none() {
+                tracing::error!(%shortage, "nothing can be written: batches wait until there is room");
+            }
+            let other = held.as_ref() != Some(shortage);
+            *held = Some(shortage.clone());
+            other
+        });
+        let pause = self.options.reopen_pause * 2_u32.pow(attempt.min(MOST_DOUBLINGS));
+        let end = Instant::now() + pause;
+        while !self.shared.closing.load(Ordering::Acquire) {
+            tokio::select! {
+                () = self.shared.closed.notified() => {}
+                () = self.shared.suspect.notified() => self.recheck().await,
+                () = sleep_until(end) => return true,
+            }
+        }
+        false
     }
 
     /// Loads what the requests need and decides them. A failed load wrote nothing, so after
@@ -372,6 +453,9 @@ impl Writer {
             }
         }
         self.down = outcome.clone().err();
+        if outcome.is_ok() {
+            self.shared.reopened.send_modify(|times| *times += 1);
+        }
         outcome
     }
 }
@@ -415,6 +499,17 @@ fn refuse(reply: Reply, why: &EngineError) {
 
 fn refuse_all(replies: Vec<Reply>, why: &EngineError) {
     replies.into_iter().for_each(|reply| refuse(reply, why));
+}
+
+/// Refuses a round that has batches only.
+fn refuse_commits(replies: Vec<Reply>, why: &CommitError) {
+    for reply in replies {
+        match reply {
+            Reply::Commit(reply) => answer(reply, Err(why.clone())),
+            // Not reached. Dropping the reply says "closed".
+            Reply::Acquire(_) => {}
+        }
+    }
 }
 
 /// The group did not land, so its refusals are void as well: they may rest on what it held. Only

@@ -1,9 +1,9 @@
 //! The boss of the benchmark's fan-out: delegates `fan` tasks over its team, waits for all, and
 //! combines the reports.
 //!
-//! Configuration: `{"fan": 8}`.
+//! Configuration: `{"fan": 8}`; with `"reads": 1000` it makes as many other calls first.
 
-use adjutant_sdk::{Assignment, Boss, Failure, Report, Task, await_all, delegation, text};
+use adjutant_sdk::{Assignment, Boss, Failure, Report, Task, await_all, delegation, memory, text};
 use serde::Deserialize;
 
 struct BenchBoss;
@@ -17,6 +17,9 @@ const MOST: usize = 1024;
 struct Config {
     #[serde(default = "eight")]
     fan: usize,
+    /// Calls that it makes first, for a journal that is long.
+    #[serde(default)]
+    reads: usize,
 }
 
 fn eight() -> usize {
@@ -25,7 +28,11 @@ fn eight() -> usize {
 
 impl Boss for BenchBoss {
     fn work(task: Task) -> Result<Report, Failure> {
-        let fan = task.config::<Config>()?.fan.clamp(1, MOST);
+        let config = task.config::<Config>()?;
+        for _ in 0..config.reads {
+            memory::get("nothing")?;
+        }
+        let fan = config.fan.clamp(1, MOST);
         let team = delegation::team()?;
         if team.is_empty() {
             return Err(Failure::new("The benchmark's boss needs a team."));

@@ -73,13 +73,14 @@ pub use bindings::boss::adjutant::agent::{
 };
 
 pub use bindings::boss::adjutant::agent::types::{
-    Agent, Confidence, Failure, Outcome, Priority, Report, Task, Ticket, TicketStatus,
-    TrackingStatus, Violation,
+    Agent, Budget, Confidence, Failure, Outcome, PastAttempt, Priority, Report, Spend, Task,
+    Ticket, TicketStatus, TrackingStatus, Violation,
 };
 
 pub use adjutant_text as text;
 pub use delegation::{
-    Assignment, Delegated, Join, Joined, Member, PlanPhase, PlanTask, TaskReport, WorkPlan,
+    Assignment, BlockerPolicy, Delegated, Join, Joined, Member, PlanPhase, PlanTask, Retry,
+    TaskReport, WorkPlan,
 };
 pub use error::Error;
 pub use types::await_all;

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Assignment, Confidence, Delegated, Error, Failure, Joined, Outcome, PlanPhase, PlanTask,
-    Priority, Report, Task, TaskReport, TicketStatus, TrackingStatus, WorkPlan, delegation,
+    Assignment, BlockerPolicy, Budget, Confidence, Delegated, Error, Failure, Joined, Outcome,
+    PlanPhase, PlanTask, Priority, Report, Retry, Task, TaskReport, TicketStatus, TrackingStatus,
+    WorkPlan, delegation,
 };
 
 impl Report {
@@ -111,6 +112,13 @@ impl Assignment {
             permissive: false,
             deadline_ms: None,
             key: None,
+            priority: Priority::Medium,
+            group: None,
+            after: Vec::new(),
+            on_blocker_failure: BlockerPolicy::Fail,
+            retry: None,
+            budget: None,
+            silence_ms: None,
         }
     }
 
@@ -154,6 +162,61 @@ impl Assignment {
     #[must_use]
     pub fn deadline_ms(mut self, deadline: u64) -> Self {
         self.deadline_ms = Some(deadline);
+        self
+    }
+
+    /// How urgent it is: an agent's queue has the urgent ones first.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Tickets of a workspace with the same word here are never worked on at the same time.
+    #[must_use]
+    pub fn group(mut self, word: impl Into<String>) -> Self {
+        self.group = Some(word.into());
+        self
+    }
+
+    /// It starts when another is over: the key of an assignment before it, or a ticket's id.
+    #[must_use]
+    pub fn after(mut self, other: impl Into<String>) -> Self {
+        self.after.push(other.into());
+        self
+    }
+
+    /// It starts also where one that it waits for failed, instead of failing too.
+    #[must_use]
+    pub fn released_by_failure(mut self) -> Self {
+        self.on_blocker_failure = BlockerPolicy::Release;
+        self
+    }
+
+    /// So many runs by one subordinate, then as many by each of so many others. The pause before a
+    /// second run is one second, doubled each time, a minute at most.
+    #[must_use]
+    pub fn retry(mut self, attempts: u32, reassign: u32) -> Self {
+        self.retry = Some(Retry {
+            attempts,
+            backoff_ms: 1_000,
+            max_backoff_ms: 60_000,
+            reassign,
+        });
+        self
+    }
+
+    /// What it and all below it may spend.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// How long its run may be silent before it fails, in milliseconds.
+    #[must_use]
+    pub fn silence_ms(mut self, silence: u64) -> Self {
+        self.silence_ms = Some(silence);
         self
     }
 

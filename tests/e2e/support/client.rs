@@ -246,9 +246,20 @@ impl Client {
 
     /// Looks again at every event until what was looked for is there.
     #[track_caller]
-    pub(crate) fn wait<T>(&self, what: &str, mut look: impl FnMut(&Client) -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, look: impl FnMut(&Client) -> Option<T>) -> T {
+        self.wait_in("default", what, look)
+    }
+
+    /// Looks again at every event of a workspace until what was looked for is there.
+    #[track_caller]
+    pub(crate) fn wait_in<T>(
+        &self,
+        workspace: &str,
+        what: &str,
+        mut look: impl FnMut(&Client) -> Option<T>,
+    ) -> T {
         // Opened before the first look, so that nothing is missed between the two.
-        let events = Events::open(self, "/v1/events", None);
+        let events = Events::open(self, &format!("/v1/events?workspace={workspace}"), None);
         loop {
             if let Some(found) = look(self) {
                 return found;

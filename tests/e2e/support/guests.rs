@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-const GUESTS: [&str; 9] = [
+const GUESTS: [&str; 10] = [
     "scripted",
     "scripted-sub",
+    "scripted-mended",
     "spin",
     "sleeper",
     "hoarder",

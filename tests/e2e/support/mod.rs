@@ -5,9 +5,13 @@
 //!   [`DEADLINE`].
 //! - A host, and all that it started, is gone when its [`Server`] is dropped.
 
+#[path = "../../../host/component/tests/common/assemble.rs"]
+mod assemble;
 mod client;
 mod events;
 mod guests;
+#[path = "../../../host/component/tests/common/hostile.rs"]
+pub(crate) mod hostile_kinds;
 mod process;
 mod repo;
 mod server;
@@ -16,7 +20,7 @@ mod team;
 pub(crate) use client::{Client, Reply};
 pub(crate) use events::{Events, all_events, of_kind};
 pub(crate) use guests::guest;
-pub(crate) use process::{Ran, adjutant, command, processes_of, shell};
+pub(crate) use process::{Ran, adjutant, command, processes_of, processes_with, shell};
 pub(crate) use repo::Repo;
 pub(crate) use server::{Server, Setup, share_cache};
 pub(crate) use team::{agent, boss, hand, steps, team};

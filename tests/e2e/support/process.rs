@@ -64,7 +64,10 @@ pub(crate) fn adjutant(data: &Path, args: &[&str]) -> Ran {
 
 /// The binary, to be started.
 pub(crate) fn command(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_adjutant"));
+    // A long test names a copy, which no build beside it replaces.
+    let binary = std::env::var_os("ADJUTANT_E2E_BINARY");
+    let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_adjutant").into());
+    let mut command = Command::new(binary);
     for name in [
         "ADJUTANT_HOST",
         "ADJUTANT_WORKSPACE",
@@ -88,7 +91,12 @@ pub(crate) fn shell(line: &str) -> Ran {
 
 /// Processes that work for a ticket, by the mark in their environment.
 pub(crate) fn processes_of(ticket: &str) -> Vec<u32> {
-    let mark = format!("ADJUTANT_TICKET={ticket}");
+    processes_with("ADJUTANT_TICKET", ticket)
+}
+
+/// Processes that have this in their environment.
+pub(crate) fn processes_with(name: &str, value: &str) -> Vec<u32> {
+    let mark = format!("{name}={value}");
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")
         .expect("there is /proc")

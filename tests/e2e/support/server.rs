@@ -85,9 +85,38 @@ impl Server {
 
     /// Asks it to end, and waits for it; its exit code.
     pub(crate) fn end(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.exited()
+    }
+
+    /// Starts a host on data that is there already.
+    pub(crate) fn on(data: TempDir) -> Server {
+        let (place, setup, stderr) = (Place::take(), Setup::default(), Arc::default());
+        share_cache(data.path());
+        let (child, url) = launch(data.path(), &setup, &stderr);
+        Server {
+            client: Client::new(&url),
+            child,
+            stderr,
+            data,
+            setup,
+            _place: place,
+        }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let id = id.expect("it has a number");
-        rustix::process::kill_process(id, Signal::TERM).expect("it is told");
+        id.expect("it has a number")
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.pid(), signal).expect("it is told");
+    }
+
+    /// Waits for its end; its exit code.
+    pub(crate) fn exited(&mut self) -> Option<i32> {
         self.child.wait().expect("it is gone").code()
     }
 
@@ -117,6 +146,17 @@ impl Server {
                 .is_some_and(|id| uuid::Uuid::try_parse(id).is_ok())
         });
         names
+    }
+
+    /// Waits until no run is left: none that goes on, none in memory, and no instance.
+    #[track_caller]
+    pub(crate) fn no_runs(&self) {
+        super::until("the end of all runs", || {
+            let status = self.client.get("/v1/status").ok();
+            let zero = |path: &str| status.pointer(path).is_some_and(|value| *value == 0);
+            let all = ["/runs/live", "/runs/in_memory", "/instances/now", "/worktrees"];
+            all.into_iter().all(zero).then_some(())
+        });
     }
 
     /// What it has logged so far.

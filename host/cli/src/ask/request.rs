@@ -125,7 +125,10 @@ mod tests {
 
     #[test]
     fn the_default_team_is_granted_its_own_commands_and_no_others() {
-        for agent in default_team().expect("it parses").spec.agents {
+        let mut all = Vec::new();
+        let mut agents = default_team().expect("it parses").spec.agents;
+        let boss = agents.remove(0);
+        for agent in agents {
             let config = agent.config.unwrap_or_default();
             let commands = config["commands"].as_array().cloned().unwrap_or_default();
             let own: Vec<Vec<String>> = commands
@@ -134,8 +137,11 @@ mod tests {
                 .collect();
             assert_eq!(agent.grants.commands, own, "{}", agent.name);
             assert!(agent.grants.assign_to.is_empty(), "{}", agent.name);
-            assert_eq!(own.is_empty(), agent.boss.is_none(), "{}", agent.name);
+            assert!(!own.is_empty(), "{}", agent.name);
+            all.extend(own);
         }
+        assert_eq!(boss.grants.commands, all, "a boss may do what its team may");
+        assert!(boss.grants.assign_to.is_empty());
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! `adjutant bench`: how many durable fan-outs and chains this machine does, beside what its disk and
 //! its sandbox could do alone, measured in the same run.
 //!
-//! The host runs in this process without its API: what is measured is accepting a ticket, deciding,
-//! storing, running components and answering. Every step is on disk before it is seen.
+//! For the fan-outs and chains the host runs in this process without its API: what is measured is
+//! accepting a ticket, deciding, storing, running components and answering. Every step is on disk before
+//! it is seen. For waiting, recovery and replay ([`waiting`]) it has a process of its own.
 
+mod hostile;
 mod load;
 mod raw;
+mod served;
 mod table;
+mod waiting;
 
 use crate::args::{BenchArgs, Global};
 use crate::exit::{Code, Error, Result};
@@ -48,27 +52,74 @@ pub(crate) struct Line {
 }
 
 pub(crate) async fn run(args: BenchArgs, global: &Global) -> Result<Code> {
-    let folder = args.data.map_or_else(crate::ask::home, Ok)?.join("bench");
+    let folder = args.data.clone();
+    let folder = folder.map_or_else(crate::ask::home, Ok)?.join("bench");
     let folder = folder.join(uuid::Uuid::now_v7().to_string());
-    let result = measure(&folder, &args.workload, &args.at_once, args.seconds, global).await;
+    if args.workload == [hostile::NAME] {
+        let result = hostile::run(&folder, args.seconds, global.json).await;
+        if let Err(error) = std::fs::remove_dir_all(&folder) {
+            eprintln!("note: {} could not be removed: {error}", folder.display());
+        }
+        return result;
+    }
+    let result = all(&folder, &args, global).await;
     if let Err(error) = std::fs::remove_dir_all(&folder) {
         eprintln!("note: {} could not be removed: {error}", folder.display());
     }
-    let lines = result?;
+    let (lines, figures) = result?;
     if global.json {
-        crate::print::json(&json!({ "lines": lines }))?;
-    } else {
+        crate::print::json(&json!({ "lines": lines, "figures": figures }))?;
+        return Ok(Code::Ok);
+    }
+    if !lines.is_empty() {
         crate::print::text(&table::render(&lines))?;
+    }
+    if !figures.is_empty() {
+        crate::print::text(&table::figures(&figures))?;
     }
     Ok(Code::Ok)
 }
 
+/// All workloads that are wanted.
+async fn all(
+    folder: &Path,
+    args: &BenchArgs,
+    global: &Global,
+) -> Result<(Vec<Line>, Vec<waiting::Figure>)> {
+    let tell = |what: &str| {
+        if !global.json {
+            eprintln!("{what}");
+        }
+    };
+    let loads = workloads();
+    let known = || loads.iter().map(|load| load.name).chain(waiting::NAMES);
+    let unknown = args.workload.iter().find(|name| !known().any(|known| known == *name));
+    if let Some(unknown) = unknown {
+        let known: Vec<&str> = known().collect();
+        return Err(Error::Usage(format!(
+            "there is no workload {unknown:?}; there are {}, and by itself {}",
+            known.join(", "),
+            hostile::NAME
+        )));
+    }
+    let wanted = |name: &str| args.workload.is_empty() || args.workload.iter().any(|w| w == name);
+    let (mut lines, mut figures) = (Vec::new(), Vec::new());
+    if loads.iter().any(|load| wanted(load.name)) {
+        let loads = loads.into_iter().filter(|load| wanted(load.name)).collect();
+        lines = measure(folder, loads, &args.at_once, args.seconds, tell).await?;
+    }
+    if waiting::NAMES.into_iter().any(wanted) {
+        figures = waiting::measure(folder, wanted, args.runs as usize, tell).await?;
+    }
+    Ok((lines, figures))
+}
+
 async fn measure(
     folder: &Path,
-    wanted: &[String],
+    workloads: Vec<Workload>,
     at_once: &[usize],
     seconds: f64,
-    global: &Global,
+    tell: impl Fn(&str),
 ) -> Result<Vec<Line>> {
     let time = Duration::from_secs_f64(seconds);
     let bare = {
@@ -82,23 +133,13 @@ async fn measure(
         .map_err(|error| Error::Failed(error.to_string()))?
         .0;
     let mut lines = Vec::new();
-    for workload in workloads() {
-        if !wanted.is_empty() && !wanted.iter().any(|name| name == workload.name) {
-            continue;
-        }
+    for workload in workloads {
         for at_once in at_once {
-            if !global.json {
-                eprintln!("{} with {at_once} at once …", workload.name);
-            }
+            tell(&format!("{} with {at_once} at once …", workload.name));
             lines.push(line(&bare, workspace.id, folder, &workload, *at_once, time).await?);
         }
     }
     bare.host.shutdown().await;
-    if lines.is_empty() {
-        return Err(Error::Usage(
-            "there is no such workload; there are: fan-out-8, chain-4".to_owned(),
-        ));
-    }
     Ok(lines)
 }
 

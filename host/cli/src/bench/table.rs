@@ -1,6 +1,7 @@
 //! The figures for people.
 
 use super::Line;
+use super::waiting::Figure;
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;
 
@@ -53,4 +54,40 @@ pub(crate) fn render(lines: &[Line]) -> String {
          host that answers at once.\n",
     );
     text
+}
+
+/// Single figures, each beside its goal.
+pub(crate) fn figures(figures: &[Figure]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["workload", "figure", "value", "goal", "of it"]);
+    for figure in figures {
+        let goal = figure
+            .goal
+            .map_or_else(String::new, |goal| format!("< {}", number(goal)));
+        let of_goal = figure
+            .of_goal
+            .map_or_else(String::new, |of| format!("{:.0} %", 100.0 * of));
+        table.add_row([
+            figure.workload.to_owned(),
+            figure.figure.to_owned(),
+            number(figure.value),
+            goal,
+            of_goal,
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{table}\n")
+}
+
+/// As many digits as say something.
+fn number(value: f64) -> String {
+    if value.abs() < 100.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.0}")
+    }
 }

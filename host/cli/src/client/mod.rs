@@ -4,17 +4,22 @@
 //! - Every answer that is no success becomes an [`Error`] with the host's own sentence.
 //! - A request is sent once: whether to repeat it is for the user to say.
 
+mod bench;
 mod events;
+mod runs;
 mod sse;
 mod view;
 
+pub(crate) use bench::HostStatus;
 pub(crate) use events::Events;
+pub(crate) use runs::{PicksView, RunDetail};
 pub(crate) use view::{
     AgentView, Author, LogLine, MessageView, Page, PluginView, RunView, TicketNode, TicketView,
 };
 
 use crate::exit::{Error, Problem, Result};
 use adjutant_model::{AgentId, NewTicket, RunId, TeamSpec, TicketId};
+use bytes::Bytes;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -56,11 +61,7 @@ impl Client {
                 "{url:?} is no host's URL; write it as http://127.0.0.1:5174"
             )));
         };
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(SILENT_FOR)
-            .build()
-            .map_err(|error| Error::Failed(format!("no HTTP client could be made: {error}")))?;
+        let http = http(SILENT_FOR)?;
         Ok(Client {
             base: parsed.as_str().trim_end_matches('/').to_owned(),
             workspace: workspace.map(ToOwned::to_owned),
@@ -151,6 +152,12 @@ impl Client {
             .await
     }
 
+    /// What a run printed, as JSON.
+    pub(crate) async fn log_json(&self, run: RunId) -> Result<Vec<Value>> {
+        let path = path(&["runs", &run.to_string(), "log"]);
+        self.pages(&path, &[], "from", None, usize::MAX).await
+    }
+
     /// The host's plugins.
     pub(crate) async fn plugins(&self) -> Result<Vec<Value>> {
         self.list("/v1/plugins", &[]).await
@@ -174,6 +181,19 @@ impl Client {
     /// The agents as a forest of bosses and subordinates, as JSON.
     pub(crate) async fn agent_tree(&self) -> Result<Value> {
         self.get(&["agents", "tree"], &self.scope()).await
+    }
+
+    /// A backup of the host as it is now.
+    pub(crate) async fn backup(&self) -> Result<Download> {
+        // It takes the host a while to begin.
+        let http = http(COMPILED_WITHIN)?;
+        let url = format!("{}/v1/backups", self.base);
+        let response = http.post(url).send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        Ok(Download {
+            response: self.succeeded(response).await?,
+            client: self.clone(),
+        })
     }
 
     /// Events of a ticket and all below it, from the first on.
@@ -318,6 +338,33 @@ impl Client {
             .map_err(|error| self.unreachable(&error))?;
         self.succeeded(response).await
     }
+}
+
+/// A body that comes in parts.
+pub(crate) struct Download {
+    response: Response,
+    client: Client,
+}
+
+impl Download {
+    /// Its bytes, where the host says so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
+    /// The next part; an error where the host is gone before the end.
+    pub(crate) async fn part(&mut self) -> Result<Option<Bytes>> {
+        let part = self.response.chunk().await;
+        part.map_err(|error| self.client.unreachable(&error))
+    }
+}
+
+fn http(silent_for: Duration) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(silent_for)
+        .build()
+        .map_err(|error| Error::Failed(format!("no HTTP client could be made: {error}")))
 }
 
 /// Whether trying again may help.

@@ -80,6 +80,12 @@ pub(crate) struct TicketView {
     /// Branches with its work.
     #[serde(default)]
     pub(crate) branches: Vec<Branch>,
+    /// What it and all below it may spend.
+    #[serde(default)]
+    pub(crate) budget: Option<serde_json::Map<String, Value>>,
+    /// What they have spent, where that is anything.
+    #[serde(default)]
+    pub(crate) spent: Option<serde_json::Map<String, Value>>,
 }
 
 impl TicketView {

@@ -2,7 +2,7 @@
 
 use super::{client, read};
 use crate::args::{AgentCommand, Global};
-use crate::client::AgentView;
+use crate::client::{AgentView, PicksView};
 use crate::exit::{Code, Result};
 use crate::{clean, print};
 use serde_json::Value;
@@ -41,6 +41,19 @@ pub(crate) async fn run(command: &AgentCommand, global: &Global) -> Result<Code>
             }
             print::text(&forest(tree)?)?;
         }
+        AgentCommand::Choose {
+            boss,
+            task,
+            description,
+            request,
+        } => {
+            let picks = client.choose(boss, task, description, request).await?;
+            if global.json {
+                print::json(&picks)?;
+                return Ok(Code::Ok);
+            }
+            print::text(&picked(&read(picks)?))?;
+        }
     }
     Ok(Code::Ok)
 }
@@ -55,6 +68,47 @@ fn row(agent: AgentView) -> Vec<String> {
         agent.current.len().to_string(),
         agent.queued.to_string(),
     ]
+}
+
+/// Whom a boss would pick, and from whom.
+fn picked(picks: &PicksView) -> String {
+    let mut text = String::new();
+    for (place, pick) in picks.choices.iter().enumerate() {
+        let line = match place {
+            0 => format!("{} would pick {}", picks.boss.name, pick.agent.name),
+            _ => format!("  then {}", pick.agent.name),
+        };
+        let line = format!("{line} ({}): {}", pick.confidence, pick.reason);
+        text.push_str(&clean::line(&line, 300));
+        text.push('\n');
+    }
+    let selector = &picks.selector;
+    let digest: String = selector.digest.chars().take("sha256:".len() + 12).collect();
+    let asked = format!(
+        "asked {}@{} ({digest}) about {}:",
+        selector.name,
+        selector.version,
+        match picks.candidates.len() {
+            1 => "1 subordinate".to_owned(),
+            several => format!("{several} subordinates"),
+        }
+    );
+    text.push_str(&clean::line(&asked, 300));
+    let rows: Vec<Vec<String>> = picks
+        .candidates
+        .iter()
+        .map(|one| {
+            vec![
+                format!("  {}", one.agent.name),
+                one.tracking_status.clone(),
+                one.current.len().to_string(),
+                one.queued.to_string(),
+                one.skills.join(", "),
+            ]
+        })
+        .collect();
+    let header = ["  NAME", "STATUS", "WORKING ON", "QUEUED", "SKILLS"];
+    format!("{text}\n{}", print::table(&header, &rows, print::width()))
 }
 
 /// Bosses, each with its team below it.

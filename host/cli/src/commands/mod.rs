@@ -1,14 +1,18 @@
 //! The commands that talk to a host which runs already, and what several of them need.
 
 mod agent;
+mod backup;
 mod logs;
 mod plugin;
+mod run;
 mod serve;
 mod ticket;
 
 pub(crate) use agent::run as agent;
+pub(crate) use backup::{backup, restore};
 pub(crate) use logs::run as logs;
 pub(crate) use plugin::run as plugin;
+pub(crate) use run::run;
 pub(crate) use serve::run as serve;
 pub(crate) use ticket::run as ticket;
 

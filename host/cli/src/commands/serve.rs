@@ -21,6 +21,17 @@ use std::time::Duration;
 struct Config {
     limits: Limits,
     runs: Runs,
+    store: Storage,
+}
+
+/// How the disk is used, as a file has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Storage {
+    /// Bytes of the disk that are to stay free: with less, nothing new is stored. 0 turns it off.
+    floor_bytes: Option<u64>,
+    /// Bytes of memory for pages of the store.
+    cache_bytes: Option<usize>,
 }
 
 /// How runs are executed, as a file has it.
@@ -29,11 +40,19 @@ struct Config {
 struct Runs {
     /// How long a run waits in memory before its instance is dropped.
     park_after_ms: Option<u64>,
+    /// How many runs can be in memory at a time; more wait, and workspaces take turns.
+    instances: Option<u32>,
+    /// How long runs get to come to a halt when the host stops.
+    shutdown_ms: Option<u64>,
 }
+
+/// How long runs get to come to a halt unless told otherwise.
+const SHUTDOWN_MS: u64 = 10_000;
 
 /// Does it.
 pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<Code> {
     let interrupts = Interrupts::listen()?;
+    crate::interrupt::keep_large_files_from_ending_it()?;
     let config = args.config.as_deref().map(config).transpose()?;
     let team = args.team.as_deref().map(Team::read).transpose()?;
     let data = match args.data {
@@ -42,11 +61,19 @@ pub(crate) async fn run(args: ServeArgs, global: &Global) -> Result<Code> {
         None => home()?.join("host"),
     };
     let config = config.unwrap_or_default();
-    let settings = Settings {
+    let mut settings = Settings {
         limits: config.limits,
         park_after: config.runs.park_after_ms.map(Duration::from_millis),
+        instances: config.runs.instances,
+        shutdown: Duration::from_millis(config.runs.shutdown_ms.unwrap_or(SHUTDOWN_MS)),
         ..Settings::below(&data, args.addr)
     };
+    if let Some(floor) = config.store.floor_bytes {
+        settings.store.floor_bytes = floor;
+    }
+    if let Some(cache) = config.store.cache_bytes {
+        settings.store.cache_bytes = cache;
+    }
     let mut running = interrupts.or(wire::start(settings)).await?;
     let served = async {
         if let Some(team) = &team {
@@ -88,9 +115,15 @@ mod tests {
     fn limits_are_read_by_their_names() {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join("adjutant.toml");
-        let text = "[limits]\ndepth = 5\n[runs]\npark_after_ms = 50\n";
+        let text = "[limits]\ndepth = 5\n[runs]\npark_after_ms = 50\nshutdown_ms = 7\n\
+            [store]\nfloor_bytes = 9\n";
         std::fs::write(&path, text).expect("written");
-        let Config { limits, runs } = config(&path).expect("settings");
+        let Config {
+            limits,
+            runs,
+            store,
+        } = config(&path).expect("settings");
+        assert_eq!((runs.shutdown_ms, store.floor_bytes), (Some(7), Some(9)));
         assert_eq!(runs.park_after_ms, Some(50));
         assert_eq!(limits.depth, 5);
         assert_eq!(limits.children, Limits::default().children);

@@ -7,9 +7,10 @@ use crate::exit::{Code, Error, Result};
 use crate::render::align_tables;
 use crate::team::read_text;
 use crate::{clean, print};
-use adjutant_model::{NewTicket, TicketId, Validation};
+use adjutant_model::{BlockerPolicy, NewTicket, Priority, Retry, Terms, TicketId, Validation};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// Does it.
 pub(crate) async fn run(command: TicketCommand, global: &Global) -> Result<Code> {
@@ -84,12 +85,14 @@ fn row(ticket: &TicketView) -> Vec<String> {
 }
 
 async fn create(client: &Client, args: TicketCreateArgs, json: bool) -> Result<Code> {
-    let parent = args.parent.map(|parent| {
+    let parent = args.parent.as_ref().map(|parent| {
         let parsed = parent.parse::<TicketId>();
         parsed.map_err(|_| Error::Usage(format!("--parent: {parent:?} is no ticket's id")))
     });
+    let terms = terms(&args)?;
     let schema = args.schema.map(|path| schema(&path));
     let ticket = NewTicket {
+        terms,
         title: args.title,
         description: args.description.unwrap_or_default(),
         assignee: args.to,
@@ -101,9 +104,7 @@ async fn create(client: &Client, args: TicketCreateArgs, json: bool) -> Result<C
         } else {
             Validation::Strict
         },
-        deadline_ms: args
-            .timeout
-            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        deadline_ms: args.timeout.map(milliseconds),
         created_by: std::env::var("USER").ok().filter(|user| !user.is_empty()),
         ..NewTicket::default()
     };
@@ -123,6 +124,44 @@ async fn create(client: &Client, args: TicketCreateArgs, json: bool) -> Result<C
     let view: TicketNode = read(tree.clone())?;
     show(tree, json)?;
     Ok(ended(&view.ticket.status))
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// On what terms it is to be worked on.
+fn terms(args: &TicketCreateArgs) -> Result<Terms> {
+    let after = args.after.iter().map(|text| {
+        let parsed = text.parse::<TicketId>();
+        parsed.map_err(|_| Error::Usage(format!("--after: {text:?} is no ticket's id")))
+    });
+    let tries = args.attempts.is_some() || args.reassign.is_some() || args.backoff.is_some();
+    let plain = Retry::default();
+    let retry = tries.then(|| Retry {
+        attempts: args.attempts.unwrap_or(plain.attempts),
+        backoff_ms: args.backoff.map_or(plain.backoff_ms, milliseconds),
+        reassign: args.reassign.unwrap_or(plain.reassign),
+        ..plain
+    });
+    Ok(Terms {
+        priority: match args.priority.as_str() {
+            "high" => Priority::High,
+            "low" => Priority::Low,
+            _ => Priority::Medium,
+        },
+        group: args.group.clone(),
+        blocked_by: after.collect::<Result<_>>()?,
+        on_blocker_failure: if args.release_on_failure {
+            BlockerPolicy::Release
+        } else {
+            BlockerPolicy::Fail
+        },
+        retry,
+        silence_ms: args.silence.map(milliseconds),
+        budget: args.budget,
+        ..Terms::default()
+    })
 }
 
 fn schema(path: &Path) -> Result<serde_json::Value> {
@@ -162,6 +201,8 @@ fn text(node: &TicketNode) -> String {
         );
     }
     field("created", &ticket.created_at);
+    field("budget", &amounts(ticket.budget.as_ref(), 0));
+    field("spent", &amounts(ticket.spent.as_ref(), 1));
     for branch in &ticket.branches {
         field("branch", &format!("{} in {}", branch.branch, branch.repo));
     }
@@ -188,6 +229,14 @@ fn text(node: &TicketNode) -> String {
         }
     }
     text
+}
+
+/// What of a budget or of what was spent is at least so much: `tokens 50 · children 3`.
+fn amounts(of: Option<&serde_json::Map<String, serde_json::Value>>, least: u64) -> String {
+    let fields = of.into_iter().flatten();
+    let named = fields.filter(|(_, amount)| amount.as_u64().is_some_and(|n| n >= least));
+    let shown = named.map(|(name, amount)| format!("{name} {amount}"));
+    shown.collect::<Vec<_>>().join(" · ")
 }
 
 fn below(node: &TicketNode, level: usize, text: &mut String) {
@@ -236,5 +285,14 @@ mod tests {
         let node: TicketNode = read(tree).expect("a tree");
         insta::assert_snapshot!(text(&node));
         assert_eq!(row(&node.ticket)[3], "2026-11-02 10:00:00");
+    }
+    #[test]
+    fn a_budget_and_what_was_spent_are_shown_where_there_is_something() {
+        let amounts = |of: serde_json::Value, least| amounts(of.as_object(), least);
+        let budget = json!({"tokens": 0, "children": 3, "wall_ms": null});
+        assert_eq!(amounts(budget, 0), "children 3 · tokens 0");
+        let spent = json!({"tokens": 12, "children": 0, "guest_ms": 7});
+        assert_eq!(amounts(spent, 1), "guest_ms 7 · tokens 12");
+        assert_eq!(amounts(json!(null), 0), "");
     }
 }

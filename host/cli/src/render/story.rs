@@ -238,6 +238,23 @@ impl Story {
                 // Ends have events of their own.
                 _ => Vec::new(),
             },
+            E::TicketRetried {
+                attempt, reason, ..
+            } => {
+                let text = format!("attempt {attempt} failed, and is tried again: {reason}");
+                let note = clean::line(&text, LINE);
+                self.now(ticket, Some(Stage::Waiting), &note, |_| ());
+                self.line(ticket, note)
+            }
+            E::AssigneeWanted { from, reason, .. } => {
+                let text = format!("{} gives it up: {reason}", self.name(*from));
+                let note = clean::line(&text, LINE);
+                self.now(ticket, Some(Stage::Waiting), &note, |_| ());
+                self.line(ticket, note)
+            }
+            E::TicketReleased { .. } => {
+                self.line(ticket, "waits for no other ticket any more".to_owned())
+            }
             E::BranchReady { repo, branch, .. } => {
                 let text = format!("left branch {branch} in {repo}");
                 self.line(ticket, clean::line(&text, LINE))

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Author;
-use crate::command::ticket_mark;
+use crate::command::{ROOT_MARK, ticket_mark};
 use crate::ports::{Discard, OutsideError};
 use crate::process::{self, Failure, Spec};
 
@@ -67,6 +67,8 @@ pub(super) fn global_config(author: &Author) -> String {
 pub(super) struct Git {
     pub(super) program: PathBuf,
     pub(super) path: OsString,
+    /// The folder of all worktrees.
+    pub(super) root: PathBuf,
     /// An empty folder.
     pub(super) home: PathBuf,
     /// A file with [`global_config`].
@@ -250,6 +252,7 @@ impl Git {
                 self.author.email.clone().into(),
             ),
         ];
+        env.push((ROOT_MARK.into(), self.root.clone().into()));
         if let Some(ticket) = self.ticket
             && let Some((name, value)) = ticket_mark(ticket).split_once('=')
         {

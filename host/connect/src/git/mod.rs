@@ -41,14 +41,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use self::clone::{CloneRecord, TicketClone};
 use self::invoke::Git;
 use self::source::Source;
 use self::worktree::GitWorktree;
-use crate::command::ticket_mark;
+use crate::command::{root_mark, ticket_mark};
 use crate::files::{FileLimits, is_git};
 use crate::leftovers;
 use crate::ports::{Branch, OutsideError, Provision, Worktree, Worktrees};
@@ -60,6 +60,8 @@ pub struct GitWorktrees {
     git: Git,
     options: Arc<GitOptions>,
     path: OsString,
+    /// Keeps the end of a large tree from starting thousands of git processes.
+    gate: Semaphore,
 }
 
 /// Whose name the host's commits bear.
@@ -84,6 +86,8 @@ pub struct GitOptions {
     pub max_diff: usize,
     /// Limits of the file operations.
     pub files: FileLimits,
+    /// Worktrees that are made or ended at the same time, at most; others wait.
+    pub at_once: usize,
     /// `PATH` of git and of commands; the host's own if none.
     pub path: Option<OsString>,
     /// Added to the environment of agents' commands. Never put a secret here.
@@ -101,6 +105,7 @@ impl Default for GitOptions {
             git_timeout: Duration::from_secs(60),
             max_diff: 4 * 1024 * 1024,
             files: FileLimits::default(),
+            at_once: 16,
             path: None,
             command_env: Vec::new(),
         }
@@ -168,6 +173,7 @@ impl GitWorktrees {
         let git = Git {
             program: git.into(),
             path: path.clone(),
+            root: root.clone(),
             home: root.join(".home"),
             config,
             author: options.author.clone(),
@@ -175,11 +181,18 @@ impl GitWorktrees {
             ticket: None,
         };
         Ok(Self {
+            gate: Semaphore::new(options.at_once.clamp(1, Semaphore::MAX_PERMITS)),
             root,
             git,
             options: Arc::new(options),
             path,
         })
+    }
+
+    /// A place among those that may work at the same time.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, OutsideError> {
+        let closed = |_| OutsideError::Unavailable("The host is stopping.".into());
+        self.gate.acquire().await.map_err(closed)
     }
 
     fn folder(&self, ticket: Uuid) -> PathBuf {
@@ -226,6 +239,7 @@ impl GitWorktrees {
             manifest: Arc::new(manifest),
             git: self.git.on_behalf_of(ticket),
             options: Arc::clone(&self.options),
+            root: self.root.clone(),
             path: self.path.clone(),
             quiet: RwLock::new(()),
         })
@@ -256,6 +270,7 @@ impl GitWorktrees {
 impl Worktrees for GitWorktrees {
     async fn provision(&self, request: &Provision) -> Result<Arc<dyn Worktree>, OutsideError> {
         check(request)?;
+        let _place = self.place().await?;
         let ticket = request.ticket;
         if let Some(manifest) = self.take_up(ticket).await? {
             return Ok(self.worktree(ticket, manifest));
@@ -309,6 +324,7 @@ impl Worktrees for GitWorktrees {
         message: &str,
     ) -> Result<Vec<Branch>, OutsideError> {
         check(request)?;
+        let _place = self.place().await?;
         let ticket = request.ticket;
         let Some(manifest) = self.take_up(ticket).await? else {
             return self.brought_back(request).await;
@@ -352,6 +368,15 @@ impl Worktrees for GitWorktrees {
             leftovers::end(&ticket_mark(ticket));
             remove_by_way_of(&making, &gone)?;
             remove_by_way_of(&folder, &gone)
+        })
+        .await
+    }
+
+    async fn end_orphans(&self) -> Result<(), OutsideError> {
+        let mark = root_mark(&self.root);
+        blocking(move || {
+            leftovers::end(mark);
+            Ok(())
         })
         .await
     }

@@ -157,6 +157,14 @@ pub(super) async fn bring_back(
     branch: &str,
     limit: Duration,
 ) -> Result<(), OutsideError> {
+    // A git that was killed while it wrote this branch has left its lock. The branch is the ticket's
+    // own, and of the ticket's processes none is left, so nobody holds it.
+    let lock = git_dir.join(format!("refs/heads/{branch}.lock"));
+    if let Err(error) = tokio::fs::remove_file(&lock).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(lock = %lock.display(), %error, "a lock that was left cannot be removed");
+    }
     let dir = format!("--git-dir={}", git_dir.display());
     let refs = format!("+refs/heads/{branch}:refs/heads/{branch}");
     let clone = clone.display().to_string();

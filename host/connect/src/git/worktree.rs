@@ -26,6 +26,8 @@ pub(super) const MAX_MESSAGE: usize = 16 * 1024;
 /// A ticket's worktree on this machine.
 pub(super) struct GitWorktree {
     pub(super) folder: PathBuf,
+    /// The folder of all worktrees.
+    pub(super) root: PathBuf,
     pub(super) manifest: Arc<Manifest>,
     pub(super) git: Git,
     pub(super) options: Arc<GitOptions>,
@@ -174,6 +176,7 @@ impl Worktree for GitWorktree {
     ) -> Result<Exit, OutsideError> {
         let _busy = self.quiet.read().await;
         let place = Place {
+            root: &self.root,
             ticket: self.manifest.ticket,
             dir: &self.dir(),
             home: &self.folder.join("home"),

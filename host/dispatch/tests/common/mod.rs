@@ -21,6 +21,7 @@ pub(crate) struct Bench {
     pub(crate) host: Host,
     pub(crate) workspace: WorkspaceId,
     pub(crate) folder: Arc<TempDir>,
+    pub(crate) store: Store,
 }
 
 fn guests() -> &'static Vec<Builtin> {
@@ -81,14 +82,24 @@ impl Bench {
 
     pub(crate) async fn start_in(folder: Arc<TempDir>, options: HostOptions) -> Bench {
         let engine = RedbEngine::open(folder.path().join("store"), Default::default()).await;
-        let store = Store::open(Arc::new(engine.expect("a database")), Options::default()).await;
+        Bench::start_on(folder, engine.expect("a database"), options).await
+    }
+
+    /// A host over a database of the test's.
+    pub(crate) async fn start_on(
+        folder: Arc<TempDir>,
+        engine: RedbEngine,
+        options: HostOptions,
+    ) -> Bench {
+        let store = Store::open(Arc::new(engine), Options::default()).await;
         let worktrees = GitWorktrees::new(
             folder.path().join("worktrees"),
             "git",
             GitOptions::default(),
         );
+        let store = store.expect("a store");
         let parts = HostParts {
-            store: store.expect("a store"),
+            store: store.clone(),
             engine: self::engine(),
             worktrees: Arc::new(worktrees.expect("worktrees")),
             plugins: folder.path().join("plugins"),
@@ -112,6 +123,7 @@ impl Bench {
             host,
             workspace,
             folder,
+            store,
         }
     }
 

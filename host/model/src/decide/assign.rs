@@ -2,7 +2,7 @@
 
 use super::{Tx, check_len};
 use crate::{
-    Agent, AgentId, Effect, EventKind, Outcome, Refusal, RunStatus, Status, TicketId, Timestamp,
+    Agent, AgentId, Effect, EventKind, Outcome, Refusal, RunStatus, Status, Ticket, TicketId, Timestamp,
 };
 
 impl Tx<'_> {
@@ -37,6 +37,7 @@ impl Tx<'_> {
         if let Some(parent) = ticket.parent {
             self.check_chain(parent, agent)?;
         }
+        self.check_queue(agent, 1)?;
         self.hand_over(id, agent, reason)?;
         Ok(self.ticket_outcome(id))
     }
@@ -62,17 +63,15 @@ impl Tx<'_> {
             )));
         }
         let target = self.find_agent(agent)?;
-        if target.boss != Some(by.id) && !by.grants.assign_to.contains(&target.name) {
-            return Err(Refusal::Denied(format!(
-                "{} is no subordinate of {}, and no grant `assign_to` names it",
-                target.name, by.name
-            )));
-        }
+        self.check_assign_to(by, parent, target)?;
         let target = target.id;
         self.check_chain(parent, target)?;
-        let from = by.id;
+        self.check_queue(target, 1)?;
+        let (from, root) = (by.id, self.state.tickets[&parent].root);
+        self.check_pair(root, from, target, 1)?;
         self.change_ticket(id).delegated_by = Some(from);
         self.hand_over(id, target, "")?;
+        self.count_pair(root, from, target);
         self.event(EventKind::TicketDelegated {
             ticket: id,
             parent,
@@ -100,21 +99,18 @@ impl Tx<'_> {
         }
         check_len("/reason", reason, self.context.limits.title_bytes)?;
         let from = ticket.assignee;
+        self.try_anew(id);
         self.take_from_desk(id);
         self.stop_run(
             id,
             RunStatus::Cancelled,
             "the ticket was given to another agent",
         );
+        self.end_delegated(id, "its boss's ticket was given to another agent");
         let ticket = self.change_ticket(id);
         ticket.assignee = Some(agent);
         ticket.status = Status::Open;
-        self.state
-            .desks
-            .entry(agent)
-            .or_default()
-            .queue
-            .push_back(id);
+        self.state.enqueue(agent, id);
         match from {
             Some(from) => self.event(EventKind::TicketReassigned {
                 ticket: id,
@@ -144,15 +140,25 @@ impl Tx<'_> {
         self.changes.effects.push(Effect::Stop(run));
     }
 
-    /// Takes a ticket out of its assignee's queue and from what the assignee works on.
-    pub(super) fn take_from_desk(&mut self, id: TicketId) {
-        let Some(agent) = self.state.tickets[&id].assignee else {
-            return;
-        };
-        if let Some(desk) = self.state.desks.get_mut(&agent) {
-            desk.queue.retain(|queued| *queued != id);
-            desk.active.retain(|active| *active != id);
+    /// Cancels what an agent has delegated on a ticket that is taken from it: nobody waits for that any
+    /// more, and whoever has the ticket next delegates anew. What people made below it stays.
+    fn end_delegated(&mut self, id: TicketId, why: &str) {
+        let children = self.state.tickets[&id].children.clone();
+        for child in children {
+            let ticket = self.state.tickets.get(&child);
+            if ticket.is_some_and(|t| t.delegated_by.is_some() && !t.status.is_over()) {
+                self.end_ticket(child, Status::Cancelled, why);
+            }
         }
+    }
+
+    /// Whether a child was made before the run that its parent has now, and cancelled: the run that
+    /// waited for it is gone, so it is neither waited for nor taken for a repetition of the same key.
+    pub(super) fn is_left_over(&self, parent: TicketId, child: &Ticket) -> bool {
+        let run = self.state.tickets[&parent].run;
+        // A run that was resumed still waits for what the one before it has delegated.
+        let run = run.map(|run| self.state.runs.get(&run).map_or(run, |run| run.first().run));
+        child.status == Status::Cancelled && run.is_some_and(|run| child.id.0 < run.0)
     }
 
     pub(super) fn set_status(
@@ -226,6 +232,7 @@ impl Tx<'_> {
             RunStatus::Cancelled,
             "the ticket was taken out of work by hand",
         );
+        self.end_delegated(id, "its boss's ticket was taken out of work by hand");
         self.take_from_desk(id);
         self.ready.extend(self.state.tickets[&id].assignee);
     }
@@ -233,7 +240,15 @@ impl Tx<'_> {
     /// A person brings a ticket back that was over.
     fn reopen(&mut self, id: TicketId, status: Status) -> Result<(), Refusal> {
         if status.is_over() {
-            self.change_ticket(id).status = status;
+            let ticket = self.change_ticket(id);
+            ticket.status = status;
+            let (parent, children) = (ticket.parent, ticket.children.clone());
+            // What was left to itself below a ticket that was done goes along with it now.
+            self.end_children(status, &children);
+            // Who waits counts what is done.
+            if let Some(parent) = parent {
+                self.child_is_over(parent, id);
+            }
             return Ok(());
         }
         if status != Status::Open && status != Status::Backlog {
@@ -258,24 +273,29 @@ impl Tx<'_> {
         ticket.rejections = 0;
         ticket.violations.clear();
         ticket.deadline = None;
+        ticket.tries = None;
         let live = self.state.live.entry(root).or_default();
         *live += 1;
         if *live == 1 {
             self.changes.roots.push((root, true));
         }
+        self.state.note_blockers(id);
         self.requeue(id);
         Ok(())
     }
 
     /// Puts an open ticket with an assignee where it belongs; takes others out of the queue.
     fn requeue(&mut self, id: TicketId) {
+        if self.state.tickets[&id].status != Status::Open {
+            self.stop_retrying(id);
+        }
         let ticket = &self.state.tickets[&id];
         let Some(agent) = ticket.assignee else { return };
-        let open = ticket.status == Status::Open;
-        let desk = self.state.desks.entry(agent).or_default();
-        desk.queue.retain(|queued| *queued != id);
-        if open && !desk.active.contains(&id) {
-            desk.queue.push_back(id);
+        let open = ticket.status == Status::Open && !ticket.is_choosing();
+        self.state.dequeue(agent, id);
+        let active = self.state.desks.get(&agent).map(|desk| &desk.active);
+        if open && active.is_none_or(|active| !active.contains(&id)) {
+            self.state.enqueue(agent, id);
             self.ready.push(agent);
         }
     }

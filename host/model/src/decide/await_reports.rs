@@ -28,7 +28,7 @@ impl Tx<'_> {
                     self.state
                         .tickets
                         .get(id)
-                        .is_some_and(|t| t.delegated_by.is_some())
+                        .is_some_and(|t| t.delegated_by.is_some() && !self.is_left_over(parent, t))
                 })
                 .copied()
                 .collect();
@@ -98,11 +98,13 @@ impl Tx<'_> {
             let wrong: usize = wrong
                 .map(|one| one.path.len() + one.message.len() + 16)
                 .sum();
-            let size = report.title.len() + report.summary.len() + output + wrong + 512;
+            let past: usize = report.history.iter().map(|one| one.reason.len() + 64).sum();
+            let size = report.title.len() + report.summary.len() + output + wrong + past + 512;
             if size > room {
                 // The ticket has all of it.
                 report.output = None;
                 report.violations.clear();
+                report.history.clear();
                 report.summary = text::cut(&report.summary, SHORT_SUMMARY);
             }
             room = room.saturating_sub(size);
@@ -136,6 +138,9 @@ impl Tx<'_> {
             summary: ticket.summary.clone(),
             output: ticket.output.clone(),
             violations: ticket.violations.clone(),
+            attempt: ticket.attempts,
+            history: ticket.history.clone(),
+            spent: ticket.spent,
         }
     }
 
@@ -150,10 +155,27 @@ impl Tx<'_> {
         if let Some(until) = wait.until {
             self.state.timers.insert((until, Timer::Run(run)));
         }
+        // What it waits for may be in the queue of one who waits for it: see `queue`.
+        if let WaitKind::Reports { tickets, .. } = &wait.kind {
+            let state = &*self.state;
+            let open = tickets.iter().filter_map(|id| state.tickets.get(id));
+            let open = open.filter(|ticket| ticket.status == Status::Open);
+            self.ready.extend(open.filter_map(|ticket| ticket.assignee));
+        }
         let record = self.change_run(run);
         record.status = RunStatus::Waiting;
         record.wait = Some(wait);
         let ticket = record.ticket;
+        // It may stay so for days.
+        if let Some(ticket) = self.state.tickets.get_mut(&ticket) {
+            ticket.children.shrink_to_fit();
+            ticket.runs.shrink_to_fit();
+        }
+        if self.state.workspace.wip != crate::Wip::default() {
+            // One that waits leaves room for another.
+            self.ready.push(self.state.runs[&run].agent);
+        }
+        self.watch(run);
         self.event(EventKind::RunWaiting { ticket, run, what });
     }
 
@@ -177,6 +199,7 @@ impl Tx<'_> {
         if let Some(until) = wait.until {
             self.state.timers.remove(&(until, Timer::Run(run)));
         }
+        self.watch(run);
         self.event(EventKind::RunResumed { ticket, run });
         self.changes.effects.push(Effect::Wake { run, at, reply });
     }

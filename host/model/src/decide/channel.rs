@@ -71,6 +71,35 @@ impl Tx<'_> {
             text,
             mentions,
             reply_to,
+            run: None,
+            attempt: None,
+            at: self.context.now,
+        };
+        self.append(id, message.clone());
+        message
+    }
+
+    /// Posts what a run says.
+    pub(super) fn post_by(
+        &mut self,
+        run: RunId,
+        id: TicketId,
+        kind: MessageKind,
+        text: String,
+        mentions: Vec<String>,
+        reply_to: Option<MessageId>,
+    ) -> Message {
+        let message_id = MessageId(self.id());
+        let record = &self.state.runs[&run];
+        let message = Message {
+            id: message_id,
+            author: Author::Agent(record.agent),
+            kind,
+            text,
+            mentions,
+            reply_to,
+            run: Some(run),
+            attempt: Some(record.attempt),
             at: self.context.now,
         };
         self.append(id, message.clone());
@@ -94,6 +123,7 @@ impl Tx<'_> {
         self.changes
             .messages
             .push((channel, index, message.clone()));
+        self.heard_in(id, &message.author);
         self.answer_question(id, &message, index);
     }
 
@@ -131,10 +161,9 @@ impl Tx<'_> {
             .map_err(|error| Refusal::NotFound(error.to_string()))?;
         check_len("/text", &text, self.context.limits.message_bytes)?;
         self.count_message(run)?;
-        let run = &self.state.runs[&run];
-        let (author, id) = (Author::Agent(run.agent), ticket.unwrap_or(run.ticket));
+        let id = ticket.unwrap_or(self.state.runs[&run].ticket);
         Ok(self
-            .post(id, author, MessageKind::Text, text, mentions, reply_to)
+            .post_by(run, id, MessageKind::Text, text, mentions, reply_to)
             .id)
     }
 
@@ -160,9 +189,8 @@ impl Tx<'_> {
         self.visible(run, id)?;
         check_len("/text", &text, self.context.limits.message_bytes)?;
         self.count_message(run)?;
-        let author = Author::Agent(self.state.runs[&run].agent);
         let mentions = self.mentions(&text);
-        self.post(id, author, MessageKind::Text, text, mentions, None);
+        self.post_by(run, id, MessageKind::Text, text, mentions, None);
         Ok(())
     }
 
@@ -192,22 +220,24 @@ impl Tx<'_> {
         let ticket = self.state.runs[&run].ticket;
         let member = self.channel_member(ticket, member)?;
         check_len("/text", &text, self.context.limits.message_bytes)?;
+        let (from, root) = (
+            self.state.runs[&run].agent,
+            self.state.tickets[&ticket].root,
+        );
+        if let Author::Agent(to) = member {
+            self.check_pair(root, from, to, 1)?;
+        }
         self.count_message(run)?;
+        if let Author::Agent(to) = member {
+            self.count_pair(root, from, to);
+        }
         let name = match &member {
             Author::Agent(id) => id.to_string(),
             Author::Person(name) => name.clone(),
             Author::Host => String::new(),
         };
-        let author = Author::Agent(self.state.runs[&run].agent);
         let question = self
-            .post(
-                ticket,
-                author,
-                MessageKind::Question,
-                text,
-                vec![name],
-                None,
-            )
+            .post_by(run, ticket, MessageKind::Question, text, vec![name], None)
             .id;
         Ok(WaitKind::Answer { question, member })
     }
@@ -298,6 +328,7 @@ impl Tx<'_> {
     ) -> Result<Outcome, Refusal> {
         let record = self.live_run(run)?;
         let (ticket, bytes) = (record.ticket, record.log_bytes);
+        self.heard_of(run);
         let limit = self.context.limits.log_bytes;
         if bytes > limit {
             return Ok(Outcome::Done);

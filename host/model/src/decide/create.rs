@@ -2,10 +2,11 @@
 
 use super::{Tx, check_len};
 use crate::{
-    AgentId, Author, ChannelId, Choice, Draft, EventKind, NewTicket, Outcome, Refusal, Status,
-    Ticket, TicketId, Timestamp, Validation, schema::Schema, state::Timer,
+    AgentId, Author, ChannelId, Choice, Draft, EventKind, NewTicket, Outcome, Refusal, Spend,
+    Status, Terms, Ticket, TicketId, Timestamp, Validation, schema::Schema, state::Timer, weight,
 };
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// What all ways of making a ticket have in common. All of it is checked already.
 pub(super) struct Make {
@@ -22,6 +23,7 @@ pub(super) struct Make {
     pub(super) mode: String,
     pub(super) deadline: Option<Timestamp>,
     pub(super) collaborators: Vec<AgentId>,
+    pub(super) terms: Terms,
     pub(super) key: Option<String>,
     pub(super) created_by: Author,
 }
@@ -42,9 +44,22 @@ impl Tx<'_> {
             ),
             None => None,
         };
+        self.check_group("", new.parent, new.terms.group.as_ref())?;
+        let mut terms = new.terms;
+        let mut seen = HashSet::new();
+        terms.blocked_by.retain(|id| seen.insert(*id));
+        self.check_blockers("/blocked_by", new.parent, &terms.blocked_by)?;
+        self.check_retry("", &terms)?;
+        if let Some(agent) = assignee {
+            self.check_queue(agent, 1)?;
+        }
         if let Some(parent) = new.parent {
             self.check_parent(parent, 1)
                 .map_err(|refusal| at("/parent", refusal))?;
+            self.check_budget(parent, &[("/budget".to_owned(), terms.budget)])?;
+            let texts = [&*new.title, &*new.description];
+            let bytes = weight::of_new(&texts, new.expected_output_schema.as_ref());
+            self.check_tree_bytes(parent, bytes)?;
             if let Some(agent) = assignee {
                 self.check_chain(parent, agent)?;
             }
@@ -90,6 +105,7 @@ impl Tx<'_> {
                 .deadline_ms
                 .map(|ms| self.context.now.saturating_add(ms)),
             collaborators,
+            terms,
             key: None,
             created_by: Author::Person(person),
         });
@@ -106,6 +122,15 @@ impl Tx<'_> {
         parent: TicketId,
         draft: Draft,
     ) -> Result<TicketId, Refusal> {
+        let key = draft.key.as_deref();
+        check_len(
+            "/key",
+            key.unwrap_or_default(),
+            self.context.limits.title_bytes,
+        )?;
+        if let Some(known) = key.and_then(|key| self.child_by_key(parent, key)) {
+            return Ok(known.id);
+        }
         self.check_texts("", &draft.title, &draft.description)?;
         self.check_schema(
             draft.expected_output_schema.as_ref(),
@@ -113,6 +138,10 @@ impl Tx<'_> {
         )?;
         self.check_room(1)?;
         self.check_parent(parent, 1)?;
+        self.check_budget(parent, &[(String::new(), None)])?;
+        let texts = [&*draft.title, &*draft.description];
+        let bytes = weight::of_new(&texts, draft.expected_output_schema.as_ref());
+        self.check_tree_bytes(parent, bytes)?;
         Ok(self.make(Make {
             title: draft.title,
             description: draft.description,
@@ -127,14 +156,35 @@ impl Tx<'_> {
             mode: "chat".to_owned(),
             deadline: None,
             collaborators: Vec::new(),
-            key: None,
+            terms: Terms::default(),
+            key: draft.key,
             created_by: Author::Agent(agent),
         }))
+    }
+
+    /// The child that was made under a key.
+    pub(super) fn child_by_key(&self, parent: TicketId, key: &str) -> Option<&Ticket> {
+        let children = self.state.tickets.get(&parent)?.children.iter();
+        children
+            .filter_map(|child| self.state.tickets.get(child))
+            .map(|child| &**child)
+            .find(|child| child.key.as_deref() == Some(key) && !self.is_of_old(parent, child))
     }
 
     /// Makes a ticket, puts it into its assignee's queue, and says so.
     pub(super) fn make(&mut self, make: Make) -> TicketId {
         let id = TicketId(self.id());
+        let deadline = self.deadline_of(make.parent, make.deadline, make.terms.budget.as_ref());
+        if let Some(parent) = make.parent {
+            let children = 1;
+            self.spend(
+                parent,
+                Spend {
+                    children,
+                    ..Spend::default()
+                },
+            );
+        }
         let (root, depth) = match make.parent {
             Some(parent) => {
                 let parent = self.change_ticket(parent);
@@ -171,7 +221,12 @@ impl Tx<'_> {
             conversation_mode: make.mode,
             collaborators: make.collaborators,
             links: Vec::new(),
-            deadline: make.deadline,
+            deadline,
+            terms: (!make.terms.is_plain()).then(|| Box::new(make.terms)),
+            history: Vec::new(),
+            not_before: None,
+            tries: None,
+            spent: Spend::default(),
             key: make.key,
             plan: None,
             branches: Vec::new(),
@@ -192,12 +247,6 @@ impl Tx<'_> {
                 ticket: id,
                 assignee,
             });
-            self.state
-                .desks
-                .entry(assignee)
-                .or_default()
-                .queue
-                .push_back(id);
         }
         if let Some(deadline) = ticket.deadline {
             self.state.timers.insert((deadline, Timer::Ticket(id)));
@@ -208,9 +257,16 @@ impl Tx<'_> {
             self.changes.roots.push((root, true));
         }
         *self.state.trees.entry(root).or_default() += 1;
+        let bytes = weight::of_ticket(&ticket);
+        self.state.weights.made(root, id.0, bytes);
         self.state.channels.insert(ticket.channel, 0);
         self.changes.tickets.push(id);
-        self.state.tickets.insert(id, ticket);
+        let assignee = ticket.assignee;
+        self.state.tickets.insert(id, Box::new(ticket));
+        if let Some(agent) = assignee {
+            self.state.enqueue(agent, id);
+        }
+        self.new_blockers(id);
         id
     }
 

@@ -1,10 +1,11 @@
 //! Delegation: a boss hands out tasks, cancels them, and gives them to others.
 
-use super::{Tx, check_len, create::Make};
+use super::{Tx, blockers::After, check_len, create::Make};
 use crate::{
     Agent, AgentId, Assignment, Author, Choice, Confidence, Delegated, EventKind, Refusal, Status,
-    TicketId, Violation,
+    Ticket, TicketId, Violation, weight,
 };
+use std::collections::BTreeMap;
 
 /// Whom the selector chose for an assignment, or why nobody.
 pub(super) type Choices = Vec<Option<Result<(AgentId, Choice), String>>>;
@@ -19,12 +20,20 @@ impl Tx<'_> {
         choices: &Choices,
     ) -> Result<Vec<Delegated>, Refusal> {
         let chosen = self.check_assignments(boss, parent, &assignments, choices)?;
-        let mut delegated = Vec::with_capacity(assignments.len());
-        for (assignment, (agent, choice)) in assignments.into_iter().zip(chosen) {
+        self.check_shares(parent, &assignments)?;
+        let after = self.check_all_after(parent, &assignments)?;
+        let mut delegated: Vec<Delegated> = Vec::with_capacity(assignments.len());
+        let tasks = assignments.into_iter().zip(chosen).zip(after);
+        for ((mut assignment, (agent, choice)), after) in tasks {
             if let Some(known) = self.by_key(parent, assignment.key.as_deref()) {
                 delegated.push(known);
                 continue;
             }
+            let after = after.into_iter().map(|after| match after {
+                After::Earlier(at) => delegated[at].ticket,
+                After::Ticket(id) => id,
+            });
+            assignment.terms.blocked_by = after.collect();
             delegated.push(self.delegate_one(boss, parent, assignment, agent, choice));
         }
         let agents: Vec<AgentId> = delegated.iter().map(|d| d.assignee).collect();
@@ -32,6 +41,16 @@ impl Tx<'_> {
             self.ready.push(agent);
         }
         Ok(delegated)
+    }
+
+    fn check_all_after(
+        &self,
+        parent: TicketId,
+        assignments: &[Assignment],
+    ) -> Result<Vec<Vec<After>>, Refusal> {
+        (0..assignments.len())
+            .map(|at| self.check_after(at, parent, assignments))
+            .collect()
     }
 
     fn delegate_one(
@@ -58,6 +77,7 @@ impl Tx<'_> {
                 .deadline_ms
                 .map(|ms| self.context.now.saturating_add(ms)),
             collaborators: Vec::new(),
+            terms: assignment.terms,
             key: assignment.key,
             created_by: Author::Agent(boss.id),
         });
@@ -69,6 +89,8 @@ impl Tx<'_> {
             reason: choice.reason.clone(),
             confidence: choice.confidence,
         });
+        let root = self.state.tickets[&parent].root;
+        self.count_pair(root, boss.id, agent);
         Delegated {
             ticket,
             assignee: agent,
@@ -87,6 +109,11 @@ impl Tx<'_> {
     ) -> Result<Vec<(AgentId, Choice)>, Refusal> {
         self.check_room(assignments.len())?;
         self.check_parent(parent, assignments.len())?;
+        let bytes = assignments.iter().map(|one| {
+            let texts = [&*one.title, &*one.description, &*one.notes];
+            weight::of_new(&texts, one.expected_output_schema.as_ref())
+        });
+        self.check_tree_bytes(parent, bytes.sum())?;
         let mut chosen = Vec::with_capacity(assignments.len());
         let mut wrong = Vec::new();
         for (i, assignment) in assignments.iter().enumerate() {
@@ -107,6 +134,8 @@ impl Tx<'_> {
                 assignment.key.as_deref().unwrap_or_default(),
                 self.context.limits.title_bytes,
             ));
+            note(self.check_group(&at, Some(parent), assignment.terms.group.as_ref()));
+            note(self.check_retry(&at, &assignment.terms));
             note(self.check_schema(
                 assignment.expected_output_schema.as_ref(),
                 &format!("{at}/expected-output-schema-json"),
@@ -133,10 +162,30 @@ impl Tx<'_> {
             }
         }
         if wrong.is_empty() {
+            self.check_demand(boss, parent, &chosen)?;
             Ok(chosen)
         } else {
             Err(Refusal::Invalid(wrong))
         }
+    }
+
+    /// The queues of those who are chosen have room, and none of them is asked too often.
+    fn check_demand(
+        &self,
+        boss: &Agent,
+        parent: TicketId,
+        chosen: &[(AgentId, Choice)],
+    ) -> Result<(), Refusal> {
+        let root = self.state.tickets[&parent].root;
+        let mut demand: BTreeMap<AgentId, u32> = BTreeMap::new();
+        for (agent, _) in chosen {
+            *demand.entry(*agent).or_default() += 1;
+        }
+        for (agent, more) in demand {
+            self.check_queue(agent, more as usize)?;
+            self.check_pair(root, boss.id, agent, more)?;
+        }
+        Ok(())
     }
 
     /// The target exists, is the boss's subordinate, and makes no cycle.
@@ -167,13 +216,8 @@ impl Tx<'_> {
         self.check_chain(parent, agent)
     }
 
-    fn by_key(&self, parent: TicketId, key: Option<&str>) -> Option<Delegated> {
-        let key = key?;
-        self.state.tickets[&parent]
-            .children
-            .iter()
-            .filter_map(|child| self.state.tickets.get(child))
-            .find(|child| child.key.as_deref() == Some(key))
+    pub(super) fn by_key(&self, parent: TicketId, key: Option<&str>) -> Option<Delegated> {
+        self.child_by_key(parent, key?)
             .and_then(|child| {
                 let assignee = child.assignee?;
                 let choice = child.choice.clone();
@@ -188,6 +232,16 @@ impl Tx<'_> {
                     confidence: choice.map_or(Confidence::High, |c| c.confidence),
                 })
             })
+    }
+
+    /// Whether a child is what is left of an attempt that failed: it was made for an earlier run, and is
+    /// not done. What was done for that run need not be done again.
+    pub(super) fn is_of_old(&self, parent: TicketId, child: &Ticket) -> bool {
+        let run = self.state.tickets[&parent].run;
+        let run = run.and_then(|run| self.state.runs.get(&run));
+        // Ids are greater than those made before.
+        let earlier = run.is_some_and(|run| child.id.0 < run.first().run.0);
+        earlier && child.status.is_over() && child.status != Status::Done
     }
 
     pub(super) fn cancel_delegated(
@@ -214,7 +268,12 @@ impl Tx<'_> {
     ) -> Result<(), Refusal> {
         self.check_child(parent, id)?;
         self.check_target(boss, parent, agent)?;
-        self.hand_over(id, agent, reason)
+        self.check_queue(agent, 1)?;
+        let root = self.state.tickets[&parent].root;
+        self.check_pair(root, boss.id, agent, 1)?;
+        self.hand_over(id, agent, reason)?;
+        self.count_pair(root, boss.id, agent);
+        Ok(())
     }
 
     pub(super) fn check_child(&self, parent: TicketId, id: TicketId) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! Ends: of runs, and of tickets with all that follows.
 
+use super::retry::Attempt;
 use super::{Tx, check_len};
 use crate::{
     Agent, Author, Branch, Effect, Ending, EventKind, MessageKind, Outcome, Pending, Refusal,
@@ -20,6 +21,7 @@ impl Tx<'_> {
         &mut self,
         id: RunId,
         pending: Vec<Pending>,
+        guest_us: u64,
         ending: Ending,
     ) -> Result<Outcome, Refusal> {
         let run = self.live_run(id)?;
@@ -27,6 +29,7 @@ impl Tx<'_> {
         self.check_pending(id, &pending)?;
         let records = self.post_pending(ticket, id, pending);
         self.journal(id, records);
+        self.computed(id, guest_us);
         match ending {
             Ending::Worked {
                 result,
@@ -38,8 +41,9 @@ impl Tx<'_> {
             }
             Ending::Broke(why) => {
                 let why = text::cut(&why, self.context.limits.text_bytes);
+                self.change_run(id).broke = true;
                 self.run_over(ticket, id, RunStatus::Failed, Some(&why));
-                self.end_ticket(ticket, Status::Failed, &why);
+                self.run_failed(ticket, id, &why, false);
             }
         }
         Ok(Outcome::Done)
@@ -54,18 +58,19 @@ impl Tx<'_> {
     ) {
         let limits = self.context.limits;
         let too_long = result.output.as_ref().map_or(Ok(()), |output| {
-            check_len("/output", &output.to_string(), limits.output_bytes)
+            check_len("/output", &output.to_string(), limits.output_bytes)?;
+            self.check_tree_bytes(id, crate::call::json_bytes(output))
         });
         result.summary = text::cut(&result.summary, limits.text_bytes);
         if let Err(refusal) = too_long {
             let why = format!("its output is too large: {refusal}");
             self.run_over(id, run, RunStatus::Failed, Some(&why));
-            return self.end_ticket(id, Status::Failed, &why);
+            return self.run_failed(id, run, &why, false);
         }
         if !result.completed {
             self.run_over(id, run, RunStatus::Completed, None);
             self.change_ticket(id).output = result.output;
-            return self.end_ticket(id, Status::Failed, &result.summary);
+            return self.run_failed(id, run, &result.summary, false);
         }
         let ticket = &self.state.tickets[&id];
         let strict = ticket.validation == Validation::Strict;
@@ -79,7 +84,7 @@ impl Tx<'_> {
             self.output_refused(id, run, violations);
             return match retry {
                 Some(agent) => self.start_run(id, agent.id),
-                None => self.fail_for_output(id),
+                None => self.fail_for_output(id, run),
             };
         }
         self.run_over(id, run, RunStatus::Completed, None);
@@ -99,6 +104,7 @@ impl Tx<'_> {
     ) -> Result<(), Refusal> {
         check_len("", &output.to_string(), self.context.limits.output_bytes)?;
         let id = self.state.runs[&run].ticket;
+        self.check_tree_bytes(id, crate::call::json_bytes(&output))?;
         let ticket = &self.state.tickets[&id];
         if violations.is_empty() || ticket.validation == Validation::Permissive {
             let ticket = self.change_ticket(id);
@@ -115,9 +121,9 @@ impl Tx<'_> {
             return Err(Refusal::Invalid(violations));
         }
         self.stop_run(id, RunStatus::Failed, "its output was refused too often");
-        self.fail_for_output(id);
+        self.fail_for_output(id, run);
         Err(Refusal::Limit(format!(
-            "the output was refused {most} times; the ticket has failed"
+            "the output was refused {most} times; this run has failed"
         )))
     }
 
@@ -134,7 +140,7 @@ impl Tx<'_> {
         });
     }
 
-    fn fail_for_output(&mut self, id: TicketId) {
+    fn fail_for_output(&mut self, id: TicketId, run: RunId) {
         let ticket = &self.state.tickets[&id];
         let list: Vec<String> = ticket
             .violations
@@ -147,7 +153,17 @@ impl Tx<'_> {
             ticket.rejections,
             list.join("; ")
         );
-        self.end_ticket(id, Status::Failed, &why);
+        self.run_failed(id, run, &why, true);
+    }
+
+    /// A run that is over has failed: its ticket is tried again, or fails.
+    fn run_failed(&mut self, id: TicketId, run: RunId, why: &str, refused: bool) {
+        let attempt = Attempt {
+            run: Some(run),
+            why,
+            refused,
+        };
+        self.attempt_failed(id, &attempt);
     }
 
     /// Ends a run's record; its ticket goes on, or ends next.
@@ -167,6 +183,7 @@ impl Tx<'_> {
         if let Some(until) = until {
             self.state.timers.remove(&(until, Timer::Run(id)));
         }
+        self.state.unwatch(id);
         self.event(EventKind::RunEnded {
             ticket,
             run: id,
@@ -214,6 +231,7 @@ impl Tx<'_> {
             RunStatus::Cancelled
         };
         self.stop_run(id, run_status, summary);
+        self.stop_retrying(id);
         self.take_from_desk(id);
         let now = self.context.now;
         let ticket = self.change_ticket(id);
@@ -241,6 +259,7 @@ impl Tx<'_> {
                 reason: text::cut(summary, EVENT_TEXT),
             },
         });
+        self.blocker_is_over(id);
         self.not_live(root);
         self.end_children(status, &children);
         if !self.state.workspace.repos.is_empty() {
@@ -276,7 +295,7 @@ impl Tx<'_> {
 
     /// A ticket that is over takes along what only it waited for: everything below where it failed or
     /// was cancelled, what it has delegated and no longer waits for where it is done.
-    fn end_children(&mut self, status: Status, children: &[TicketId]) {
+    pub(super) fn end_children(&mut self, status: Status, children: &[TicketId]) {
         for child in children {
             let Some(ticket) = self.state.tickets.get(child) else {
                 continue;
@@ -313,14 +332,14 @@ impl Tx<'_> {
             let author = ticket.assignee.map_or(Author::Host, Author::Agent);
             let report = text::task_report(&self.report_of(id));
             let report = text::cut(&report, self.context.limits.message_bytes);
-            self.post(
-                parent,
-                author,
-                MessageKind::Report,
-                report,
-                Vec::new(),
-                None,
-            );
+            match self.state.tickets[&id].run {
+                Some(run) => {
+                    self.post_by(run, parent, MessageKind::Report, report, Vec::new(), None);
+                }
+                None => {
+                    self.post(parent, author, MessageKind::Report, report, Vec::new(), None);
+                }
+            }
         }
         // A child that nobody delegated may be waited for too, where it is named.
         self.child_is_over(parent, id);

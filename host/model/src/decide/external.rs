@@ -2,7 +2,9 @@
 //! changes nothing and is told why.
 
 use super::{Tx, check_len};
-use crate::{AgentId, Answer, Outcome, Refusal, ReportOutcome, Run, TicketId, Token, WaitKind};
+use crate::{
+    AgentId, Answer, Outcome, Refusal, ReportOutcome, Run, Spend, TicketId, Token, WaitKind,
+};
 
 impl Tx<'_> {
     pub(super) fn external_report(
@@ -12,6 +14,7 @@ impl Tx<'_> {
         token: Option<Token>,
         outcome: ReportOutcome,
         summary: &str,
+        usage: Spend,
     ) -> Result<Outcome, Refusal> {
         if !self.state.agents.contains_key(&agent) {
             return Err(Refusal::NotFound(format!("there is no agent {agent}")));
@@ -21,6 +24,7 @@ impl Tx<'_> {
             Ok(run) => {
                 let (id, ticket) = (run.id, run.ticket);
                 let boss = self.state.tickets[&ticket].delegated_by;
+                self.spend(ticket, usage);
                 self.answer(
                     id,
                     Ok(Answer::External {
@@ -38,6 +42,27 @@ impl Tx<'_> {
                 refused: Some(why),
             }),
         }
+    }
+
+    /// Why a token is of no live run.
+    fn why_stale(&self, token: Token) -> String {
+        let Some(run) = self.state.runs.values().find(|run| run.token == token) else {
+            return "the token is of no open delegation: it is over, or was reported already, or the \
+                    token is wrong"
+                .to_owned();
+        };
+        let (ticket, attempt) = (run.ticket, run.attempt);
+        let attempts = self.state.tickets.get(&ticket).map_or(0, |t| t.attempts);
+        if attempts > attempt {
+            return format!(
+                "the token is of attempt {attempt} of delegation {ticket}, which is over; attempt \
+                 {attempts} took its place"
+            );
+        }
+        format!(
+            "attempt {attempt} of delegation {ticket} is over already ({})",
+            run.status
+        )
     }
 
     /// The run that a report is for, or why it is for none.
@@ -59,11 +84,7 @@ impl Tx<'_> {
             .collect();
         if let Some(token) = token {
             let Some(run) = self.state.live_runs().find(|run| run.token == token) else {
-                return Err(
-                    "the token is of no open delegation: it is over, or was reported \
-                            already, or the token is wrong"
-                        .to_owned(),
-                );
+                return Err(self.why_stale(token));
             };
             if run.agent != agent {
                 return Err("the token belongs to another agent's delegation".to_owned());

@@ -3,7 +3,7 @@
 use super::Tx;
 use crate::command::GuestCall;
 use crate::{
-    Agent, Answer, Call, CallError, Outcome, Pending, Record, Refusal, Reply, RunId, TicketId,
+    Agent, Answer, Call, CallError, Outcome, Pending, Record, Refusal, Reply, RunId, Status, TicketId,
     TicketView, Timestamp, Wait, WaitKind,
 };
 
@@ -21,6 +21,7 @@ impl Tx<'_> {
         &mut self,
         run: RunId,
         pending: Vec<Pending>,
+        guest_us: u64,
         call: Option<GuestCall>,
     ) -> Result<Outcome, Refusal> {
         let ticket = self.live_run(run)?.ticket;
@@ -28,7 +29,18 @@ impl Tx<'_> {
         if let Some(call) = &call {
             self.check_follows(run, call.index, pending.len() as u32)?;
         }
+        // That it computes is no sign of life: one that spins for ever does nothing else.
+        if !pending.is_empty() || call.is_some() || guest_us == 0 {
+            self.heard_of(run);
+        }
         let mut records = self.post_pending(ticket, run, pending);
+        self.computed(run, guest_us);
+        if let Some(why) = self.out_of_guest_time(run) {
+            self.journal(run, records);
+            self.end_ticket(ticket, Status::Failed, &why);
+            let reply = Outcome::Reply(self.context.now, Err(CallError::Limit(why)));
+            return Ok(call.map_or(Outcome::Done, |_| reply));
+        }
         let Some(GuestCall {
             index,
             call,
@@ -139,6 +151,7 @@ impl Tx<'_> {
                     .map(|a| self.state.member(a))
                     .collect(),
             ),
+            Call::BudgetLeft => Answer::Budget(self.state.budget_left(ticket, now)),
             Call::ProposePlan { plan } => {
                 plan.check()?;
                 let size = plan_size(&plan);
@@ -148,7 +161,7 @@ impl Tx<'_> {
                         limits.text_bytes
                     )));
                 }
-                self.change_ticket(ticket).plan = Some(plan);
+                self.change_ticket(ticket).plan = Some(Box::new(plan));
                 self.event(crate::EventKind::WorkPlanProposed { ticket, run });
                 Answer::Unit
             }
@@ -250,7 +263,7 @@ impl Tx<'_> {
             Call::GetTicket { ticket } => {
                 self.visible(run, ticket)?;
                 Ok(Answer::View(Box::new(TicketView::from(
-                    &self.state.tickets[&ticket],
+                    &*self.state.tickets[&ticket],
                 ))))
             }
             Call::ListTickets { filter } => {
@@ -258,6 +271,7 @@ impl Tx<'_> {
                     .state
                     .tickets
                     .values()
+                    .map(Box::as_ref)
                     .filter(|ticket| filter.fits(ticket) && self.visible(run, ticket.id).is_ok())
                     .collect();
                 views.sort_by_key(|ticket| ticket.id);

@@ -6,6 +6,9 @@
 
 mod assign;
 mod await_reports;
+mod blockers;
+mod budget;
+mod bytes;
 mod channel;
 mod create;
 mod delegate;
@@ -13,17 +16,24 @@ mod end;
 mod external;
 mod guest;
 mod memory;
+mod queue;
+mod resume;
+mod retry;
+mod silence;
 mod start;
 mod team;
 mod timer;
 
 use crate::{
     AgentId, ChannelId, Command, Event, EventKind, Limits, Message, Outcome, Plugins, Record,
-    Refusal, Reply, RunId, State, Ticket, TicketId, Timestamp,
+    Refusal, Reply, RunId, State, Ticket, TicketId, Timestamp, weight,
 };
 use uuid::Uuid;
 
 pub use end::will_retry;
+pub(crate) use queue::{Group, Pairs};
+pub use retry::has_tries;
+pub(crate) use silence::Heard;
 pub use team::is_name;
 
 /// What a transition knows besides the state.
@@ -111,6 +121,14 @@ pub enum Effect {
         /// Whether what was not committed is to be kept too.
         keep_changes: bool,
     },
+    /// Ask the selector of a ticket's boss who is to have it next, and bring back
+    /// [`Command::Chosen`].
+    Choose {
+        /// The ticket.
+        ticket: TicketId,
+        /// How many attempts at it have failed.
+        tried: u32,
+    },
 }
 
 /// A transition under way.
@@ -123,6 +141,8 @@ pub struct Tx<'a> {
     pub(crate) changes: Changes,
     /// Agents that may have become free: their queues are looked at in the end.
     pub(crate) ready: Vec<AgentId>,
+    /// Tickets that are over and that others may have waited for.
+    pub(crate) ended: Vec<TicketId>,
 }
 
 impl<'a> Tx<'a> {
@@ -137,11 +157,14 @@ impl<'a> Tx<'a> {
             context,
             changes: Changes::default(),
             ready: Vec::new(),
+            ended: Vec::new(),
         };
         let outcome = tx.command(command)?;
-        while let Some(agent) = tx.ready.pop() {
-            tx.start_ready(agent);
+        while !(tx.ended.is_empty() && tx.ready.is_empty()) {
+            tx.settle_blockers();
+            tx.start_all();
         }
+        tx.weigh();
         Ok((tx.refreshed(outcome), tx.changes))
     }
 
@@ -173,12 +196,24 @@ impl<'a> Tx<'a> {
                 Ok(self.ticket_outcome(ticket))
             }
             Command::Provisioned { run } => self.provisioned(run),
-            Command::Guest { run, pending, call } => self.guest(run, pending, call),
+            Command::Guest {
+                run,
+                pending,
+                guest_us,
+                call,
+            } => self.guest(run, pending, guest_us, call),
             Command::EndRun {
                 run,
                 pending,
+                guest_us,
                 ending,
-            } => self.end_run(run, pending, ending),
+            } => self.end_run(run, pending, guest_us, ending),
+            Command::ResumeRun {
+                ticket,
+                run,
+                plugin,
+                journal,
+            } => self.resume_run(ticket, run, plugin.as_deref(), journal),
             Command::Output { run, stream, text } => self.output(run, stream, text),
             Command::Branches { ticket, branches } => self.branches(ticket, branches),
             Command::ExternalReport {
@@ -187,7 +222,13 @@ impl<'a> Tx<'a> {
                 token,
                 outcome,
                 summary,
-            } => self.external_report(agent, delegation, token, outcome, &summary),
+                usage,
+            } => self.external_report(agent, delegation, token, outcome, &summary, usage),
+            Command::Chosen {
+                ticket,
+                tried,
+                choice,
+            } => self.chosen(ticket, tried, choice),
             Command::Tick => {
                 self.tick();
                 Ok(Outcome::Done)
@@ -196,6 +237,8 @@ impl<'a> Tx<'a> {
                 self.ready.extend(self.state.desks.keys().copied());
                 // The same state gives the same changes, however its maps are laid out.
                 self.ready.sort_unstable();
+                self.watch_all();
+                self.choose_again();
                 self.tick();
                 Ok(Outcome::Done)
             }
@@ -217,6 +260,7 @@ impl<'a> Tx<'a> {
         self.state
             .tickets
             .get(&id)
+            .map(Box::as_ref)
             .ok_or_else(|| Refusal::NotFound(format!("there is no ticket {id}")))
     }
 
@@ -243,6 +287,7 @@ impl<'a> Tx<'a> {
             .tickets
             .get_mut(&id)
             .expect("a transition changes tickets it has checked");
+        self.state.weights.touch(id.0, || weight::of_ticket(ticket));
         ticket.updated_at = self.context.now;
         ticket
     }
@@ -252,10 +297,13 @@ impl<'a> Tx<'a> {
         if !self.changes.runs.contains(&id) {
             self.changes.runs.push(id);
         }
-        self.state
+        let run = self
+            .state
             .runs
             .get_mut(&id)
-            .expect("a transition changes runs it has checked")
+            .expect("a transition changes runs it has checked");
+        self.state.weights.touch(id.0, || weight::of_run(run));
+        run
     }
 
     /// The ticket as it is in the end.
@@ -267,7 +315,7 @@ impl<'a> Tx<'a> {
     }
 
     pub(crate) fn ticket_outcome(&self, id: TicketId) -> Outcome {
-        Outcome::Ticket(Box::new(self.state.tickets[&id].clone()))
+        Outcome::Ticket(self.state.tickets[&id].clone())
     }
 }
 

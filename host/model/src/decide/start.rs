@@ -1,37 +1,14 @@
-//! Starting runs: the queue of an agent, and one ticket's step from `open` to `in_progress`.
+//! Starting runs: one ticket's step from `open` to `in_progress`.
 
 use super::Tx;
+use super::retry::Attempt;
 use crate::{
     AgentId, Effect, EventKind, Given, Outcome, Refusal, Run, RunId, RunStatus, Status, TicketId,
-    Token,
+    Token, weight,
 };
+use std::sync::Arc;
 
 impl Tx<'_> {
-    /// Starts queued tickets of an agent as far as it is free.
-    pub(super) fn start_ready(&mut self, agent: AgentId) {
-        loop {
-            let Some(limit) = self
-                .state
-                .agents
-                .get(&agent)
-                .map(|a| a.limits.max_concurrent)
-            else {
-                return;
-            };
-            let Some(desk) = self.state.desks.get_mut(&agent) else {
-                return;
-            };
-            if desk.active.len() >= limit as usize {
-                return;
-            }
-            let Some(ticket) = desk.queue.pop_front() else {
-                return;
-            };
-            desk.active.push(ticket);
-            self.start_run(ticket, agent);
-        }
-    }
-
     /// Queues a run for a ticket that is on its assignee's desk; fails the ticket where it cannot be.
     pub(super) fn start_run(&mut self, id: TicketId, agent_id: AgentId) {
         let agent = &self.state.agents[&agent_id];
@@ -39,16 +16,28 @@ impl Tx<'_> {
             Ok(plugin) => plugin.clone(),
             Err(refusal) => {
                 let why = format!("{} cannot start: {refusal}", agent.name);
-                return self.end_ticket(id, Status::Failed, &why);
+                // Another may have a plugin that is there.
+                let attempt = Attempt {
+                    run: None,
+                    why: &why,
+                    refused: false,
+                };
+                return self.attempt_failed(id, &attempt);
             }
         };
-        let given = Given {
+        let given = Arc::new(Given {
             class: agent.class.clone(),
             description: agent.description.clone(),
             skills: agent.skills.clone(),
             config_json: agent.config.to_string(),
             violations: self.state.tickets[&id].violations.clone(),
-        };
+        });
+        let bytes = weight::of_given(&given);
+        if let Err(refusal) = self.check_tree_bytes(id, bytes) {
+            let why = format!("{} cannot start: {refusal}", self.state.agents[&agent_id].name);
+            return self.end_ticket(id, Status::Failed, &why);
+        }
+        self.stop_retrying(id);
         let run = RunId(self.id());
         let token = Token((self.context.tokens)());
         let now = self.context.now;
@@ -62,32 +51,37 @@ impl Tx<'_> {
         ticket.started_at.get_or_insert(now);
         let attempt = ticket.attempts;
         self.changes.runs.push(run);
-        self.state.runs.insert(
-            run,
-            Run {
-                id: run,
-                ticket: id,
-                agent: agent_id,
-                attempt,
-                plugin,
-                token,
-                given,
-                status: if provision {
-                    RunStatus::Provisioning
-                } else {
-                    RunStatus::Running
-                },
-                wait: None,
-                calls: 0,
-                journal_len: 0,
-                messages: 0,
-                log_bytes: 0,
-                log_len: 0,
-                error: None,
-                queued_at: now,
-                ended_at: None,
+        let mut new = Run {
+            id: run,
+            ticket: id,
+            agent: agent_id,
+            attempt,
+            plugin,
+            token,
+            given,
+            status: if provision {
+                RunStatus::Provisioning
+            } else {
+                RunStatus::Running
             },
-        );
+            wait: None,
+            calls: 0,
+            journal_len: 0,
+            messages: 0,
+            log_bytes: 0,
+            log_len: 0,
+            guest_us: 0,
+            over_us: 0,
+            error: None,
+            broke: false,
+            resumed: None,
+            queued_at: now,
+            ended_at: None,
+        };
+        self.state.shared.share(&mut new);
+        let root = self.state.tickets[&id].root;
+        self.state.weights.made(root, run.0, weight::of_run(&new));
+        self.state.runs.insert(run, Box::new(new));
         debug_assert!(
             from == Status::InProgress || from.may_become(Status::InProgress),
             "{from}"
@@ -101,6 +95,7 @@ impl Tx<'_> {
         if provision {
             self.event(EventKind::RunProvisioning { ticket: id, run });
         }
+        self.watch(run);
         self.changes.effects.push(Effect::Start(run));
     }
 
@@ -110,6 +105,7 @@ impl Tx<'_> {
         if self.state.runs[&run].status == RunStatus::Provisioning {
             self.change_run(run).status = RunStatus::Running;
         }
+        self.watch(run);
         Ok(Outcome::Done)
     }
 

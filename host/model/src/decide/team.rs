@@ -16,6 +16,18 @@ impl Tx<'_> {
             self.state.workspace.repos.clone_from(repos);
             self.changes.workspace = true;
         }
+        if let Some(wip) = spec
+            .workspace
+            .wip
+            .clone()
+            .filter(|wip| *wip != self.state.workspace.wip)
+        {
+            self.state.workspace.wip = wip;
+            self.changes.workspace = true;
+            // More may start now.
+            self.ready.extend(self.state.desks.keys().copied());
+            self.ready.sort_unstable();
+        }
         if self.changes.workspace {
             let name = self.state.workspace.name.clone();
             self.event(EventKind::WorkspaceSaved { name });
@@ -32,6 +44,9 @@ impl Tx<'_> {
         }
         // A higher limit may let queued tickets start.
         for (_, id) in &saved {
+            if self.changes.agents.contains(id) {
+                self.watch_agent(*id);
+            }
             self.ready.push(*id);
         }
         Ok(Outcome::Saved(saved))

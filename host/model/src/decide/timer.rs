@@ -21,13 +21,17 @@ impl Tx<'_> {
             self.state.timers.pop_first();
             match timer {
                 Timer::Run(run) => self.wait_is_up(run),
+                Timer::Retry(id) => self.pause_is_over(id),
+                Timer::Doomed => self.settle_blockers(),
+                Timer::Silence(run) => self.silence_is_due(run),
                 Timer::Ticket(id) => {
                     let due = self.state.tickets.get(&id).is_some_and(|ticket| {
                         !ticket.status.is_over()
                             && ticket.deadline.is_some_and(|deadline| deadline <= now)
                     });
                     if due {
-                        self.end_ticket(id, Status::Failed, "its deadline has passed");
+                        let why = self.why_too_late(id);
+                        self.end_ticket(id, Status::Failed, &why);
                     }
                 }
             }

@@ -3,8 +3,8 @@
 use super::Walk;
 use crate::state::Timer;
 use crate::{
-    AgentId, Changes, ChannelId, Command, Effect, Journal, RunId, RunStatus, State, Status,
-    TicketId, WaitKind,
+    AgentId, Changes, ChannelId, Command, Dimension, Effect, Journal, RunId, RunStatus, Spend, State,
+    Status, TicketId, WaitKind,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -43,7 +43,7 @@ impl Walk {
             "ticket",
         );
         // Which awaited children are over is derived, and not stored with the run.
-        let stored = |state: &State| -> HashMap<RunId, crate::Run> {
+        let stored = |state: &State| -> HashMap<RunId, Box<crate::Run>> {
             let mut runs = state.runs.clone();
             for run in runs.values_mut() {
                 if let Some(WaitKind::Reports { over, .. }) =
@@ -169,7 +169,138 @@ impl Walk {
                 }
                 Effect::Stop(run) => assert!(after.runs[run].is_over()),
                 Effect::Clean { ticket, .. } => assert!(after.tickets[ticket].status.is_over()),
+                Effect::Choose { ticket, tried } => {
+                    let ticket = &after.tickets[ticket];
+                    assert!(ticket.is_choosing() && !ticket.status.is_over(), "{ticket:?}");
+                    assert_eq!(ticket.tries.as_ref().map(|tries| tries.total), Some(*tried));
+                }
             }
+        }
+    }
+
+    /// Of a group one at a time is worked on, and those that wait are known.
+    fn check_groups(&self) {
+        let state = &self.story.state;
+        let mut groups: HashMap<&String, (Vec<TicketId>, BTreeSet<TicketId>)> = HashMap::new();
+        for desk in state.desks.values() {
+            let group = |id: &TicketId| state.tickets[id].terms.as_ref()?.group.as_ref();
+            for id in &desk.active {
+                if let Some(name) = group(id) {
+                    groups.entry(name).or_default().0.push(*id);
+                }
+            }
+            for id in &desk.queue {
+                if let Some(name) = group(id) {
+                    groups.entry(name).or_default().1.insert(*id);
+                }
+            }
+        }
+        let known: HashMap<&String, (Vec<TicketId>, BTreeSet<TicketId>)> = state
+            .groups
+            .iter()
+            .map(|(name, group)| {
+                let waiting = group.waiting.iter().map(|(_, id)| *id).collect();
+                (name, (group.holder.into_iter().collect(), waiting))
+            })
+            .collect();
+        assert_eq!(known, groups, "groups are what desks say");
+    }
+
+    /// Whatever stands in a queue has a reason, and the reason will be taken away by something.
+    fn check_reasons(&self) {
+        let state = &self.story.state;
+        let mut dependents: HashMap<TicketId, BTreeSet<TicketId>> = HashMap::new();
+        for ticket in state.tickets.values().filter(|one| !one.status.is_over()) {
+            for blocker in ticket.terms.iter().flat_map(|terms| &terms.blocked_by) {
+                dependents.entry(*blocker).or_default().insert(ticket.id);
+            }
+        }
+        assert_eq!(dependents, state.dependents, "who waits for whom is what tickets say");
+        for (agent, desk) in &state.desks {
+            let full = desk.active.len() >= state.agents[agent].limits.max_concurrent as usize;
+            let scarce = state.workspace.wip != crate::Wip::default();
+            for id in &desk.queue {
+                let ticket = &state.tickets[id];
+                let terms = ticket.terms.as_deref().cloned().unwrap_or_default();
+                let pauses = ticket.not_before.is_some();
+                let held = terms.group.as_ref().and_then(|name| state.groups.get(name));
+                let held = held.is_some_and(|group| group.holder.is_some());
+                let blocked = terms.blocked_by.iter().any(|id| !state.is_past(*id));
+                assert!(
+                    full || scarce || pauses || held || blocked,
+                    "it waits for nothing: {ticket:?}"
+                );
+            }
+        }
+        // Nobody waits for itself, by way of whomever.
+        for start in state.dependents.keys() {
+            let mut seen = HashSet::new();
+            let mut rest: Vec<TicketId> = vec![*start];
+            while let Some(id) = rest.pop() {
+                for next in state.dependents.get(&id).into_iter().flatten() {
+                    assert_ne!(next, start, "a circle of blockers");
+                    if seen.insert(*next) {
+                        rest.push(*next);
+                    }
+                }
+            }
+        }
+    }
+
+    /// All runs whose silence counts are watched, and no other.
+    fn check_silence(&self, timers: &mut BTreeSet<(u64, Timer)>) {
+        let state = &self.story.state;
+        for run in state.runs.values() {
+            let limit = state.silence_limit(run.id);
+            let heard = state.heard.get(&run.id);
+            assert_eq!(limit.is_some(), heard.is_some(), "{run:?}");
+            let (Some(limit), Some(heard)) = (limit, heard) else {
+                continue;
+            };
+            assert!(heard.timer <= heard.at.saturating_add(limit), "it is found out in time");
+            assert!(heard.timer > self.story.now, "it is due: {run:?}");
+            timers.insert((heard.timer, Timer::Silence(run.id)));
+        }
+        assert!(state.heard.keys().all(|run| state.runs.contains_key(run)));
+    }
+
+    /// What is spent is spent on all above, nothing has more left than what is above it, and no run
+    /// goes on for long when its guest time is used up.
+    pub(super) fn check_budgets(&self) {
+        let state = &self.story.state;
+        let now = self.story.now;
+        for ticket in state.tickets.values() {
+            let children = ticket.children.iter().map(|id| &state.tickets[id]);
+            let mut below = Spend::default();
+            for child in children {
+                below.add(child.spent);
+                below.children += 1;
+            }
+            assert_eq!(ticket.spent.children, below.children, "{ticket:?}");
+            assert!(
+                ticket.spent.guest_ms >= below.guest_ms
+                    && ticket.spent.tokens >= below.tokens
+                    && ticket.spent.cost_microusd >= below.cost_microusd,
+                "what was spent below is spent here: {ticket:?}"
+            );
+            let Some(parent) = ticket.parent else {
+                continue;
+            };
+            for what in Dimension::ALL {
+                let here = state.left(ticket.id, what).map(|left| left.amount());
+                let above = state.left(parent, what).map(|left| left.amount());
+                assert!(
+                    above.is_none_or(|above| here.is_some_and(|here| here <= above)),
+                    "{what:?}: {here:?} of {above:?} above: {ticket:?}"
+                );
+            }
+            let left = state.budget_left(ticket.id, now);
+            assert_eq!(left.guest_ms.is_some(), state.authority(ticket.id).guest_time.is_some());
+        }
+        let grace = self.story.limits.budget_grace_ms * 1_000;
+        for run in state.runs.values() {
+            assert!(run.is_over() || run.over_us <= grace, "{run:?}");
+            assert!(run.over_us <= run.guest_us, "{run:?}");
         }
     }
 
@@ -186,13 +317,17 @@ impl Walk {
             for id in &desk.active {
                 places.entry(*id).or_default().push(("active", *agent));
             }
-            let free = (state.agents[agent].limits.max_concurrent as usize)
-                .saturating_sub(desk.active.len());
-            assert!(
-                free == 0 || desk.queue.is_empty(),
-                "a free agent has an empty queue"
+            let urgency: Vec<_> = desk.queue.iter().map(|id| state.priority(*id)).collect();
+            assert!(urgency.is_sorted(), "a queue has the urgent ones first");
+            assert_eq!(
+                state.next_of(*agent, self.story.now),
+                None,
+                "what may start has started"
             );
         }
+        self.check_groups();
+        self.check_reasons();
+        self.check_silence(&mut timers);
         for ticket in state.tickets.values() {
             *trees.entry(ticket.root).or_default() += 1;
             let run = ticket.run.map(|run| &state.runs[&run]);
@@ -221,12 +356,19 @@ impl Walk {
             if let Some(deadline) = ticket.deadline {
                 timers.insert((deadline, Timer::Ticket(ticket.id)));
             }
+            if let Some(at) = ticket.not_before {
+                assert!(at > self.story.now, "a pause that is over is forgotten: {ticket:?}");
+                timers.insert((at, Timer::Retry(ticket.id)));
+            }
             let wanted = match (ticket.assignee, has_run, ticket.status) {
                 (Some(agent), true, _) => vec![("active", agent)],
+                (Some(_), false, Status::Open) if ticket.is_choosing() => Vec::new(),
                 (Some(agent), false, Status::Open) => vec![("queue", agent)],
                 _ => Vec::new(),
             };
             assert_eq!(place, wanted, "{ticket:?}");
+            let waits = ticket.status == Status::Open && ticket.assignee.is_some();
+            assert!(waits || ticket.not_before.is_none() && !ticket.is_choosing(), "{ticket:?}");
             if has_run {
                 assert!(
                     !matches!(ticket.status, Status::Open | Status::Backlog),
@@ -309,13 +451,13 @@ impl Walk {
                 .tickets
                 .values()
                 .filter(|ticket| ticket.root == *root)
-                .cloned()
+                .map(|boxed| (**boxed).clone())
                 .collect();
             let runs = old
                 .runs
                 .values()
                 .filter(|run| tickets.iter().any(|ticket| ticket.id == run.ticket))
-                .cloned()
+                .map(|boxed| (**boxed).clone())
                 .collect();
             let channels: Vec<_> = tickets
                 .iter()
@@ -332,6 +474,10 @@ impl Walk {
             new.load_memory(*agent, memory.clone());
         }
         let mut old = old.clone();
+        old.pairs.clear();
+        old.heard.clear();
+        old.timers
+            .retain(|(_, timer)| !matches!(timer, Timer::Silence(_)));
         for state in [&mut old, &mut new] {
             state
                 .activity

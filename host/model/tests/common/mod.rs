@@ -56,6 +56,8 @@ pub(crate) fn spec(name: &str, plugin: &str, boss: Option<&str>) -> AgentSpec {
 /// A task for someone by name, or for whom the selector finds.
 pub(crate) fn task(title: &str) -> Assignment {
     Assignment {
+        terms: adjutant_model::Terms::default(),
+        after: Vec::new(),
         title: title.to_owned(),
         description: format!("do {title}"),
         assignee: None,
@@ -79,6 +81,7 @@ impl Story {
         }
         Story {
             state: State::new(Workspace {
+                wip: adjutant_model::Wip::default(),
                 id: WorkspaceId(Uuid::from_u128(1)),
                 name: "default".to_owned(),
                 repos: Vec::new(),
@@ -250,6 +253,7 @@ impl Story {
             .run(Command::Guest {
                 run,
                 pending: Vec::new(),
+                guest_us: 0,
                 call: Some(call),
             })
             .expect("a live run")
@@ -353,6 +357,7 @@ impl Story {
         self.run(Command::EndRun {
             run,
             pending: Vec::new(),
+            guest_us: 0,
             ending,
         })
         .expect("a live run");
@@ -409,6 +414,7 @@ impl Story {
             token,
             outcome: ReportOutcome::Completed,
             summary: "done outside".to_owned(),
+            usage: adjutant_model::Spend::default(),
         });
         match outcome.expect("a known agent") {
             Outcome::External { boss, refused } => refused.map_or(Ok(boss), Err),

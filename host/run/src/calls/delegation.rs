@@ -7,13 +7,18 @@ use adjutant_component::HostResult;
 use adjutant_component::bindings::delegation::{
     Assignment, Delegated, Host, Join, Joined, Member, WorkPlan,
 };
-use adjutant_component::bindings::types::Error;
+use adjutant_component::bindings::types::{Budget, Error};
 use adjutant_model::{Answer, Call};
 
 impl Host for Session {
     async fn team(&mut self) -> HostResult<Result<Vec<Member>, Error>> {
         let reply = self.decided(Call::Team).await?;
         Ok(answer!(reply, Answer::Team(team) => team.into_iter().map(convert::member).collect()))
+    }
+
+    async fn budget_left(&mut self) -> HostResult<Result<Budget, Error>> {
+        let reply = self.decided(Call::BudgetLeft).await?;
+        Ok(answer!(reply, Answer::Budget(budget) => convert::budget_left(&budget)))
     }
 
     async fn propose_plan(&mut self, plan: WorkPlan) -> HostResult<Result<(), Error>> {

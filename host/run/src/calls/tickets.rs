@@ -15,6 +15,7 @@ impl Host for Session {
             .map(|text| convert::json("/expected-output-schema-json", &text))
             .transpose();
         let draft = adjutant_model::Draft {
+            key: draft.key,
             title: draft.title,
             description: draft.description,
             expected_output_schema: converted!(schema),

@@ -8,7 +8,9 @@ use adjutant_component::bindings::types::Error;
 use adjutant_component::bindings::worktree::{Entry, Exit, Host};
 use adjutant_connect::grants;
 use adjutant_connect::ports::{Command, EntryKind, OutsideError, Worktree};
-use adjutant_model::{Answer, Call, CallError, ExitReply, FileEntry, FileKind, Reply, Violation};
+use adjutant_model::{
+    Answer, Call, CallError, ExitReply, FileEntry, FileKind, Reply, Violation, text,
+};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +94,7 @@ impl Host for Session {
                 worktree.diff().await.map(Answer::Text)
             })
             .await?;
-        Ok(answer!(reply, Answer::Text(text) => text))
+        Ok(answer!(reply, Answer::Text(diff) => diff))
     }
 
     async fn commit(&mut self, message: String) -> HostResult<Result<Option<String>, Error>> {
@@ -176,25 +178,33 @@ impl Session {
                 "a command has a program",
             )]));
         }
-        if grants::allowed(&self.agent.grants.commands, command) {
-            return Ok(());
+        let shown = text::cut(&command.join(" "), 500);
+        let own = &self.agent.grants.commands;
+        if !grants::allowed(own, command) {
+            return Err(CallError::Denied(format!(
+                "no grant of {} covers the command `{shown}`; granted under `commands`: {}",
+                self.agent.name,
+                granted(own)
+            )));
         }
-        let granted: Vec<String> = self
-            .agent
-            .grants
-            .commands
-            .iter()
-            .map(|command| command.join(" "))
-            .collect();
-        Err(CallError::Denied(format!(
-            "no grant of {} covers the command `{}`; granted under `commands`: {}",
-            self.agent.name,
-            adjutant_model::text::cut(&command.join(" "), 500),
-            if granted.is_empty() {
-                "nothing".to_owned()
-            } else {
-                adjutant_model::text::cut(&granted.join(" | "), 1_000)
-            }
-        )))
+        let mut above = self.authority.bosses.iter();
+        match above.find(|boss| !grants::allowed(&boss.grants.commands, command)) {
+            None => Ok(()),
+            Some(boss) => Err(CallError::Denied(format!(
+                "{}; granted to {}: {}",
+                boss.lacks("commands", &shown),
+                boss.name,
+                granted(&boss.grants.commands)
+            ))),
+        }
     }
+}
+
+/// Granted commands, as a refusal shows them.
+fn granted(commands: &[grants::CommandGrant]) -> String {
+    if commands.is_empty() {
+        return "nothing".to_owned();
+    }
+    let commands: Vec<String> = commands.iter().map(|command| command.join(" ")).collect();
+    text::cut(&commands.join(" | "), 1_000)
 }

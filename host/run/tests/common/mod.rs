@@ -30,6 +30,8 @@ pub(crate) struct Kept {
     pub(crate) output: String,
     /// How each hand-in ended: calls journaled by then, and whether it waited for the disk.
     pub(crate) handed_in: Vec<(usize, bool)>,
+    /// What had been computed at each hand-in.
+    pub(crate) guest_us: Vec<u64>,
     waiting: Vec<oneshot::Sender<(Timestamp, Reply)>>,
 }
 
@@ -79,12 +81,18 @@ impl Ledger for Desk {
         &self,
         _run: RunId,
         pending: Vec<Pending>,
+        guest_us: u64,
         call: Option<GuestCall>,
         durable: bool,
     ) -> Result<Called, Gone> {
         if self.closed {
             return Err(Gone("the run is over".to_owned()));
         }
+        self.kept
+            .lock()
+            .expect("no test panics here")
+            .guest_us
+            .push(guest_us);
         for Pending {
             index,
             at,
@@ -255,6 +263,7 @@ pub(crate) fn job(
         worktree: None,
         ledger,
         clock: Arc::new(Still),
+        authority: Default::default(),
         cancel: tokio_util::sync::CancellationToken::new(),
     }
 }
@@ -297,6 +306,11 @@ fn ticket(steps: &Value) -> Ticket {
         collaborators: Vec::new(),
         links: Vec::new(),
         deadline: None,
+        terms: None,
+        history: Vec::new(),
+        not_before: None,
+        tries: None,
+        spent: Default::default(),
         key: None,
         plan: None,
         branches: Vec::new(),
@@ -332,7 +346,7 @@ fn run(ticket: &Ticket, agent: &Agent) -> Run {
         ticket: ticket.id,
         agent: agent.id,
         attempt: 1,
-        plugin: Plugin {
+        plugin: std::sync::Arc::new(Plugin {
             name: "scripted-sub".to_owned(),
             version: "0.1.0".to_owned(),
             digest: String::new(),
@@ -340,7 +354,7 @@ fn run(ticket: &Ticket, agent: &Agent) -> Run {
             size: 0,
             builtin: true,
             added_at: NOW,
-        },
+        }),
         token: Token(id(5)),
         given: Default::default(),
         status: RunStatus::Running,
@@ -350,7 +364,11 @@ fn run(ticket: &Ticket, agent: &Agent) -> Run {
         messages: 0,
         log_bytes: 0,
         log_len: 0,
+        guest_us: 0,
+        over_us: 0,
         error: None,
+        broke: false,
+        resumed: None,
         queued_at: NOW,
         ended_at: None,
     }

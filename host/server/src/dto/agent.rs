@@ -79,6 +79,11 @@ impl From<&(AgentId, String)> for AgentRef {
 pub struct AgentLimits {
     /// Tickets that it works on at the same time; further ones queue.
     pub max_concurrent: u32,
+    /// Tickets that may wait in its queue.
+    pub max_queued: u32,
+    /// Milliseconds that a run may be silent (no host call, no output, no report) before it fails,
+    /// waits for reports and answers not counted; 0 is no limit.
+    pub silence_ms: u64,
     /// Milliseconds that a run may compute, waiting in host calls not counted.
     pub guest_time_ms: u64,
     /// Bytes of linear memory of one run.
@@ -103,6 +108,8 @@ impl From<&model::AgentLimits> for AgentLimits {
     fn from(limits: &model::AgentLimits) -> Self {
         AgentLimits {
             max_concurrent: limits.max_concurrent,
+            max_queued: limits.max_queued,
+            silence_ms: limits.silence_ms,
             guest_time_ms: limits.guest_time_ms,
             memory_bytes: limits.memory_bytes,
             run_time_ms: limits.run_time_ms,
@@ -117,6 +124,8 @@ impl From<AgentLimits> for model::AgentLimits {
     fn from(limits: AgentLimits) -> Self {
         model::AgentLimits {
             max_concurrent: limits.max_concurrent,
+            max_queued: limits.max_queued,
+            silence_ms: limits.silence_ms,
             guest_time_ms: limits.guest_time_ms,
             memory_bytes: limits.memory_bytes,
             run_time_ms: limits.run_time_ms,

@@ -26,6 +26,10 @@ pub struct Message {
     pub mentions: Vec<String>,
     /// The message that it answers.
     pub reply_to: Option<Uuid>,
+    /// The run that said it; null where a person or the host did.
+    pub run: Option<Uuid>,
+    /// That run's number among its ticket's, from 1.
+    pub attempt: Option<u32>,
     /// When it was said.
     pub at: Timestamp,
 }
@@ -86,6 +90,8 @@ impl Message {
             text: message.text.clone(),
             mentions: message.mentions.clone(),
             reply_to: message.reply_to.map(|id| id.0),
+            run: message.run.map(|id| id.0),
+            attempt: message.attempt,
             at: time(message.at),
         }
     }
@@ -120,6 +126,8 @@ mod tests {
             text: "half".into(),
             mentions: vec![],
             reply_to: None,
+            run: None,
+            attempt: None,
             at: 1_000,
         };
         assert_eq!(
@@ -136,6 +144,8 @@ mod tests {
                 "text": "half",
                 "mentions": [],
                 "reply_to": null,
+                "run": null,
+                "attempt": null,
                 "at": "1970-01-01T00:00:01Z",
             })
         );

@@ -9,25 +9,31 @@
 
 mod agent;
 mod event;
+mod inspect;
 mod message;
 mod plan;
 mod run;
+mod status;
+mod terms;
 mod ticket;
 mod words;
 mod workspace;
 
 pub use agent::{Agent, AgentLimits, AgentNode, AgentRef, Grants};
 pub use event::Event;
+pub use inspect::{Candidate, ExactRecord, Pick, Picks, Recording, Resume, Resumed};
 pub use message::{Author, Message, NewMessage};
 pub use plan::{PlanPhase, PlanTask, WorkPlan};
 pub use run::{Join, JournalRecord, LogLine, Plugin, Run, RunPlugin, Wait};
+pub use status::{HostStatus, RunCounts, Share, TicketCounts, Written};
+pub use terms::{Budget, PastAttempt, Retry, Spend, Wip};
 pub use ticket::{
     Assign, Branch, Cancel, Choice, Collaborator, Link, NewTicket, SetStatus, Ticket, TicketNode,
     Violation,
 };
 pub use words::{
-    CallState, Confidence, Execution, JoinKind, MessageKind, Priority, ReportStatus, RunStatus,
-    Status, Tracking, UnknownWord, Validation, WaitKind, World,
+    BlockerPolicy, CallState, Confidence, Execution, JoinKind, MessageKind, Priority, ReportStatus,
+    RunStatus, Status, Tracking, UnknownWord, Validation, WaitKind, World,
 };
 pub use workspace::{Applied, AppliedAgent, ApplyTeam, NewAgent, NewWorkspace, Repo, Workspace};
 
@@ -79,6 +85,20 @@ pub struct TaskReport {
     /// How it went: `completed` or `failed`; `completed` where none is given.
     #[schema(value_type = Option<ReportStatus>)]
     pub status: Option<String>,
+    /// What it took. It is charged to the ticket's budget and to those above it, also where that is
+    /// more than they had left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// What work outside took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Usage {
+    /// Tokens of models.
+    pub tokens: u64,
+    /// Cost in US dollars.
+    pub cost_usd: f64,
 }
 
 /// What became of a report.

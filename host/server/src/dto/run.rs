@@ -35,6 +35,12 @@ pub struct Run {
     pub log_bytes: u64,
     /// Why it failed.
     pub error: Option<String>,
+    /// Whether it trapped, hit a limit or diverged: such a run can be resumed.
+    #[serde(default)]
+    pub broke: bool,
+    /// The run that it goes on from, where it was resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<super::Resumed>,
     /// When it was queued.
     pub queued_at: Timestamp,
     /// When it was over.
@@ -169,6 +175,8 @@ impl Run {
             messages: run.messages,
             log_bytes: run.log_bytes,
             error: run.error.clone(),
+            broke: run.broke,
+            resumed: run.resumed.as_deref().map(super::Resumed::from),
             queued_at: time(run.queued_at),
             ended_at: run.ended_at.map(time),
         }
@@ -326,7 +334,7 @@ mod tests {
             ticket: TicketId(Uuid::from_u128(2)),
             agent: AgentId(Uuid::from_u128(3)),
             attempt: 1,
-            plugin: model::Plugin {
+            plugin: std::sync::Arc::new(model::Plugin {
                 name: "coordinator".into(),
                 version: "0.1.0".into(),
                 digest: "sha256:00".into(),
@@ -334,9 +342,9 @@ mod tests {
                 size: 1,
                 builtin: true,
                 added_at: 0,
-            },
+            }),
             token: Token(Uuid::from_u128(0xdead_beef)),
-            given: model::Given::default(),
+            given: std::sync::Arc::default(),
             status: model::RunStatus::Waiting,
             wait: Some(model::Wait {
                 index: 4,
@@ -352,7 +360,11 @@ mod tests {
             messages: 0,
             log_bytes: 0,
             log_len: 0,
+            guest_us: 0,
+            over_us: 0,
             error: None,
+            broke: false,
+            resumed: None,
             queued_at: 0,
             ended_at: None,
         }

@@ -1,6 +1,9 @@
 //! Tickets, and what is done to them.
 
-use super::{AgentRef, Author, Confidence, Status, Validation, WorkPlan, time};
+use super::{
+    AgentRef, Author, BlockerPolicy, Budget, Confidence, PastAttempt, Priority, Retry, Spend,
+    Status, Validation, WorkPlan, time,
+};
 use crate::names::Names;
 use adjutant_dispatch::{self as dispatch, Versioned};
 use adjutant_model::{self as model, AgentId};
@@ -63,6 +66,27 @@ pub struct Ticket {
     pub links: Vec<Link>,
     /// When it fails if it is not over.
     pub deadline: Option<Timestamp>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Tickets of the workspace with the same word here are never worked on at the same time.
+    pub group: Option<String>,
+    /// Tickets that must be over before it starts.
+    pub blocked_by: Vec<Uuid>,
+    /// What happens when one of those fails or is cancelled.
+    pub on_blocker_failure: BlockerPolicy,
+    /// How often it is tried.
+    pub retry: Option<Retry>,
+    /// What it and all below it may spend.
+    pub budget: Option<Budget>,
+    /// Milliseconds that its run may be silent before it fails; where none is given, the agent's limit
+    /// holds.
+    pub silence_ms: Option<u64>,
+    /// It does not start before: its last run failed, and it is tried again then.
+    pub not_before: Option<Timestamp>,
+    /// Its runs that failed, the oldest first.
+    pub history: Vec<PastAttempt>,
+    /// What it and all below it have spent.
+    pub spent: Spend,
     /// What its boss means to do.
     pub plan: Option<WorkPlan>,
     /// Branches with its work, in the linked repositories.
@@ -137,12 +161,14 @@ impl Ticket {
             .chain(ticket.delegated_by)
             .chain(Author::agent(&ticket.created_by))
             .chain(ticket.collaborators.iter().copied())
-            .chain(ticket.plan.iter().flat_map(WorkPlan::agents))
+            .chain(ticket.history.iter().map(|past| past.agent))
+            .chain(ticket.plan.iter().flat_map(|plan| WorkPlan::agents(plan)))
     }
 
     /// Shows a ticket. `names` knows its agents.
     pub(crate) fn new(found: &Versioned<model::Ticket>, names: &Names) -> Ticket {
         let ticket = &found.value;
+        let terms = ticket.terms.as_deref().cloned().unwrap_or_default();
         Ticket {
             id: ticket.id.0,
             workspace: ticket.workspace.0,
@@ -183,6 +209,20 @@ impl Ticket {
                 })
                 .collect(),
             deadline: ticket.deadline.map(time),
+            priority: terms.priority.into(),
+            group: terms.group,
+            blocked_by: terms.blocked_by.iter().map(|id| id.0).collect(),
+            on_blocker_failure: terms.on_blocker_failure.into(),
+            retry: terms.retry.as_ref().map(Retry::from),
+            budget: terms.budget.map(Budget::from),
+            silence_ms: terms.silence_ms,
+            not_before: ticket.not_before.map(time),
+            history: ticket
+                .history
+                .iter()
+                .map(|past| PastAttempt::new(past, names))
+                .collect(),
+            spent: ticket.spent.into(),
             plan: ticket.plan.as_ref().map(|plan| WorkPlan::new(plan, names)),
             branches: ticket
                 .branches
@@ -268,6 +308,28 @@ pub struct NewTicket {
     /// Milliseconds from now until it fails if it is not over.
     #[serde(default)]
     pub deadline_ms: Option<u64>,
+    /// How urgent it is; `medium` where none is given.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Tickets of the workspace with the same word here are never worked on at the same time.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Tickets that must be over before it starts.
+    #[serde(default)]
+    pub blocked_by: Vec<Uuid>,
+    /// What happens when one of those fails or is cancelled; `fail` where none is given.
+    #[serde(default)]
+    pub on_blocker_failure: BlockerPolicy,
+    /// How often it is tried; once where none is given.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// What it and all below it may spend.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// Milliseconds that its run may be silent (no host call, no output, no report) before it fails,
+    /// waits for reports and answers not counted. Where none is given, the agent's limit holds.
+    #[serde(default)]
+    pub silence_ms: Option<u64>,
     /// Other agents in its channel, ids or names.
     #[serde(default)]
     pub collaborators: Vec<String>,
@@ -292,6 +354,15 @@ impl From<NewTicket> for model::NewTicket {
             validation: new.validation.into(),
             conversation_mode: new.conversation_mode,
             deadline_ms: new.deadline_ms,
+            terms: model::Terms {
+                priority: new.priority.into(),
+                group: new.group,
+                blocked_by: new.blocked_by.into_iter().map(model::TicketId).collect(),
+                on_blocker_failure: new.on_blocker_failure.into(),
+                retry: new.retry.map(Into::into),
+                budget: new.budget.map(Into::into),
+                silence_ms: new.silence_ms,
+            },
             collaborators: new.collaborators,
             created_by: new.created_by,
         }
@@ -378,6 +449,11 @@ pub(crate) mod tests {
             links: vec![],
             deadline: Some(60_000),
             key: None,
+            terms: None,
+            history: Vec::new(),
+            not_before: None,
+            tries: None,
+            spent: Default::default(),
             plan: None,
             branches: vec![],
             created_by: model::Author::Person("operator".into()),

@@ -185,6 +185,28 @@ words! {
     }
 }
 
+impl Default for Priority {
+    fn default() -> Self {
+        Priority::Medium
+    }
+}
+
+words! {
+    /// What happens to a ticket when one that it waits for fails or is cancelled.
+    BlockerPolicy = BlockerPolicy {
+        /// It fails too.
+        Fail = "fail",
+        /// It starts all the same.
+        Release = "release",
+    }
+}
+
+impl Default for BlockerPolicy {
+    fn default() -> Self {
+        BlockerPolicy::Fail
+    }
+}
+
 words! {
     /// How a reported task went.
     ReportStatus {

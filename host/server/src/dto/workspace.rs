@@ -1,6 +1,6 @@
 //! Workspaces, and teams as an operator writes them.
 
-use super::{AgentLimits, Grants, time};
+use super::{AgentLimits, Grants, Wip, time};
 use adjutant_model as model;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub struct Workspace {
     pub name: String,
     /// The git repositories that each ticket gets a clone of.
     pub repos: Vec<Repo>,
+    /// How many of its runs may be busy at a time.
+    pub wip: Wip,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -60,6 +62,7 @@ impl From<&model::Workspace> for Workspace {
             id: workspace.id.0,
             name: workspace.name.clone(),
             repos: workspace.repos.iter().map(Repo::from).collect(),
+            wip: (&workspace.wip).into(),
             created_at: time(workspace.created_at),
         }
     }
@@ -83,6 +86,8 @@ pub struct NewWorkspace {
     pub name: String,
     /// Its repositories; where none is given they stay as they are.
     pub repos: Option<Vec<Repo>>,
+    /// How many of its runs may be busy at a time; where none is given it stays as it is.
+    pub wip: Option<Wip>,
 }
 
 /// An agent, as an operator writes it.
@@ -129,6 +134,7 @@ impl From<ApplyTeam> for model::TeamSpec {
                     .workspace
                     .repos
                     .map(|repos| repos.into_iter().map(model::Repo::from).collect()),
+                wip: team.workspace.wip.map(Into::into),
             },
             agents: team
                 .agents
@@ -189,6 +195,10 @@ mod tests {
                     path: "/r".into(),
                     base: None,
                 }]),
+                wip: Some(model::Wip {
+                    runs: Some(2),
+                    ..model::Wip::default()
+                }),
             },
             agents: vec![model::AgentSpec {
                 name: "ada".into(),

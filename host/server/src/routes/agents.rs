@@ -2,12 +2,14 @@
 
 use super::InWorkspace;
 use crate::app::App;
-use crate::dto::{Agent, AgentNode, Page};
+use crate::dto::{Agent, AgentNode, Page, Picks};
 use crate::extract::{Params, Segment};
-use crate::openapi::ReadErrors;
-use crate::problem::Result;
+use crate::openapi::{ReadErrors, WriteErrors};
+use crate::problem::{Problem, Result};
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 /// List a workspace's agents
 #[utoipa::path(
@@ -79,4 +81,69 @@ pub(crate) async fn get(
         }
     };
     Ok(Json(Agent::new(&view)))
+}
+
+/// Bytes that a task in a query may have.
+const MAX_TASK: usize = 16_000;
+
+/// The query of a dry run of choosing.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChooseQuery {
+    /// The workspace, by id or name; `default` where none is given.
+    workspace: Option<String>,
+    /// The task, in a line.
+    title: String,
+    /// The task, in full.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    description: String,
+    /// What the person who starts it all asks for; the task where none is given.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    request: String,
+}
+
+/// Whom a boss would pick for a task, and why
+///
+/// Runs the boss's selector on its team as it is now. Nothing changes.
+#[utoipa::path(
+    get,
+    path = "/v1/agents/{key}/choose",
+    operation_id = "choose_agent",
+    tag = "agents",
+    params(
+        ("key" = String, Path, description = "The boss's id, or its name in the workspace"),
+        ChooseQuery
+    ),
+    responses((status = 200, description = "The choices", body = Picks), WriteErrors)
+)]
+pub(crate) async fn choose(
+    State(app): State<App>,
+    key: Segment,
+    Params(query): Params<ChooseQuery>,
+) -> Result<Json<Picks>> {
+    if query.title.trim().is_empty() {
+        return Err(Problem::invalid("/title", "a task has a title"));
+    }
+    let texts = [&query.title, &query.description, &query.request];
+    if let Some(text) = texts.into_iter().find(|text| text.len() > MAX_TASK) {
+        return Err(Problem::malformed(format!(
+            "A text of the query has {} bytes; it may have {MAX_TASK}",
+            text.len()
+        )));
+    }
+    let workspace = match query.workspace.as_deref() {
+        None if key.id::<adjutant_model::AgentId>("agent").is_ok() => {
+            app.host.find_agent(&key.0).await?.0
+        }
+        named => app.workspace(named).await?,
+    };
+    let (title, description) = (&query.title, &query.description);
+    let picks = app
+        .host
+        .choose(workspace, &key.0, title, description, &query.request)
+        .await?;
+    Ok(Json(Picks::from(&picks)))
 }

@@ -4,6 +4,7 @@ use super::{FromIndex, NoQuery};
 use crate::app::App;
 use crate::dto::{Author, Message, NewMessage, Page};
 use crate::extract::{JsonBody, Params, Segment, limit};
+use crate::keyed::Keyed;
 use crate::names::Names;
 use crate::openapi::{ReadErrors, WriteErrors};
 use crate::problem::Result;
@@ -55,12 +56,16 @@ pub(crate) async fn list(
     path = "/v1/tickets/{id}/messages",
     operation_id = "post_message",
     tag = "channels",
-    params(("id" = uuid::Uuid, Path, description = "The ticket's id")),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The ticket's id"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
+    ),
     request_body = NewMessage,
     responses((status = 201, description = "It is said", body = Message), WriteErrors)
 )]
 pub(crate) async fn post(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     ticket: Segment,
     _: Params<NoQuery>,
     JsonBody(new): JsonBody<NewMessage>,

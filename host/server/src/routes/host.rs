@@ -1,8 +1,8 @@
-//! The host itself: whether it is well, what its API is, and what its problems mean.
+//! The host itself: whether it is well, how it is doing, what its API is, and what its problems mean.
 
 use super::NoQuery;
 use crate::app::App;
-use crate::dto::Health;
+use crate::dto::{Health, HostStatus};
 use crate::extract::{Params, Segment};
 use crate::openapi::{PlainErrors, ReadErrors};
 use crate::problem::{Kind, Problem, Result};
@@ -23,6 +23,21 @@ pub(crate) async fn health(_: Params<NoQuery>) -> Json<Health> {
         status: "ok".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// Say how the host is doing: what is in memory, under way and waiting, beside its limits
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    operation_id = "get_status",
+    tag = "host",
+    responses((status = 200, description = "How it is doing now", body = HostStatus), PlainErrors)
+)]
+pub(crate) async fn status(
+    State(app): State<App>,
+    _: Params<NoQuery>,
+) -> Result<Json<HostStatus>> {
+    Ok(Json(HostStatus::of(&app.host.status().await?)))
 }
 
 /// Describe the API, in OpenAPI 3.1

@@ -1,6 +1,7 @@
 //! The routes. [`api`] is the only list of them: from it come the router and the OpenAPI document.
 
 mod agents;
+mod backups;
 mod channels;
 mod events;
 mod host;
@@ -24,12 +25,14 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(host::health))
         .routes(routes!(host::openapi))
         .routes(routes!(host::problem))
+        .routes(routes!(host::status))
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::get))
         .routes(routes!(workspaces::apply))
         .routes(routes!(agents::list))
         .routes(routes!(agents::tree))
         .routes(routes!(agents::get))
+        .routes(routes!(agents::choose))
         .routes(routes!(tickets::list, tickets::create))
         .routes(routes!(tickets::get))
         .routes(routes!(tickets::assign))
@@ -39,12 +42,18 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(tree::tree))
         .routes(routes!(tree::runs))
         .routes(routes!(channels::list, channels::post))
+        .routes(routes!(runs::list))
         .routes(routes!(runs::get))
+        .routes(routes!(runs::resume))
+        .routes(routes!(runs::recording))
+        .routes(routes!(runs::recorded_journal))
         .routes(routes!(runs::journal))
         .routes(routes!(runs::log))
         .routes(routes!(plugins::list, plugins::add))
-        .routes(routes!(plugins::get))
+        .routes(routes!(plugins::get, plugins::remove))
+        .routes(routes!(plugins::component))
         .routes(routes!(events::follow))
+        .routes(routes!(backups::make))
         .routes(routes!(reports::report_task))
 }
 

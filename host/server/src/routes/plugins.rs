@@ -10,7 +10,7 @@ use adjutant_model::PluginRef;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::LOCATION;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -59,6 +59,70 @@ pub(crate) async fn get(
                 adjutant_model::text::cut(&name.0, 200)
             ))
         })
+}
+
+/// The query of a removal.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RemoveQuery {
+    /// Whether tickets may fail for it that have not started yet.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Remove a plugin's version; runs that have started stay on it
+#[utoipa::path(
+    delete,
+    path = "/v1/plugins/{name}",
+    operation_id = "remove_plugin",
+    tag = "plugins",
+    params(("name" = String, Path, description = "`name@version`"), RemoveQuery),
+    responses((status = 204, description = "Nothing starts with it any more"), WriteErrors)
+)]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    name: Segment,
+    Params(query): Params<RemoveQuery>,
+) -> Result<StatusCode> {
+    let plugin = PluginRef::parse(&name.0);
+    let Some(version) = &plugin.version else {
+        return Err(Problem::invalid(
+            "/name",
+            "say which version is to be removed: `name@version`",
+        ));
+    };
+    app.host
+        .remove_plugin(&plugin.name, version, query.force)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Get a component's bytes
+#[utoipa::path(
+    get,
+    path = "/v1/plugins/{name}/component",
+    operation_id = "plugin_component",
+    tag = "plugins",
+    params((
+        "name" = String,
+        Path,
+        description = "A digest, as a run is pinned to one: `sha256:` and 64 hexadecimal digits; or a \
+                       name, or `name@version`"
+    )),
+    responses(
+        (status = 200, description = "The bytes", body = Vec<u8>,
+            content_type = "application/wasm"),
+        ReadErrors
+    )
+)]
+pub(crate) async fn component(
+    State(app): State<App>,
+    name: Segment,
+    _: Params<NoQuery>,
+) -> Result<Response> {
+    let bytes = app.host.component_bytes(&name.0).await?;
+    Ok(([(CONTENT_TYPE, "application/wasm")], bytes).into_response())
 }
 
 fn find<'a>(

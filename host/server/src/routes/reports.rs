@@ -4,14 +4,14 @@
 //! with. The delegation's id and the run's token are Adjutant's own additions; they travel in the query
 //! or in headers, and are never shown or logged.
 
-use crate::app::App;
-use crate::dto::{ReportReceipt, ReportStatus, TaskReport};
+use crate::dto::{ReportReceipt, ReportStatus, TaskReport, Usage};
+use crate::keyed::Keyed;
 use crate::extract::{MaybeJson, Params, Segment, id};
 use crate::openapi::WriteErrors;
 use crate::problem::{Problem, Result};
-use adjutant_model::{ReportOutcome, TicketId, Token};
+use adjutant_dispatch::Reported;
+use adjutant_model::{ReportOutcome, Spend, TicketId, Token};
 use axum::Json;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use std::str::FromStr;
@@ -37,6 +37,7 @@ pub(crate) struct ReportQuery {
 ///
 /// Without a delegation and a token the report is taken only while exactly one delegation to the agent
 /// is open. A stale, duplicate or foreign report changes nothing: the answer says so, with a reason.
+/// Its `usage` is charged to the ticket, and so to the budgets of all tickets above it.
 #[utoipa::path(
     post,
     path = "/api/agents/{id}/report-task",
@@ -48,7 +49,9 @@ pub(crate) struct ReportQuery {
         ReportQuery,
         ("X-Adjutant-Delegation" = Option<uuid::Uuid>, Header, description = "The delegated ticket"),
         ("X-Adjutant-Token" = Option<uuid::Uuid>, Header,
-            description = "The token from the task's footer")
+            description = "The token from the task's footer"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
     ),
     request_body = Option<TaskReport>,
     responses(
@@ -57,7 +60,7 @@ pub(crate) struct ReportQuery {
     )
 )]
 pub(crate) async fn report_task(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     agent: Segment,
     Params(query): Params<ReportQuery>,
     headers: HeaderMap,
@@ -67,6 +70,7 @@ pub(crate) async fn report_task(
     let delegation: Option<TicketId> = given(query.delegation, &headers, DELEGATION, "delegation")?;
     let token: Option<Token> = given(query.token, &headers, TOKEN, "token")?;
     let (workspace, view) = app.host.find_agent(&agent.0).await?;
+    let usage = usage(report.usage.unwrap_or_default())?;
     let outcome = match status {
         ReportStatus::Completed => ReportOutcome::Completed,
         ReportStatus::Failed => ReportOutcome::Failed,
@@ -79,8 +83,11 @@ pub(crate) async fn report_task(
             view.agent.id,
             delegation,
             token,
-            outcome,
-            summary,
+            Reported {
+                outcome,
+                summary,
+                usage,
+            },
         )
         .await?;
     let (boss, forwarded, reason) = match answer {
@@ -110,6 +117,23 @@ fn status(word: Option<&str>) -> Result<ReportStatus> {
             .parse()
             .map_err(|error| Problem::invalid("/status", format!("{error}"))),
     }
+}
+
+/// What was used, as it is charged: a cost is rounded to whole millionths.
+fn usage(usage: Usage) -> Result<Spend> {
+    let cost = usage.cost_usd * 1_000_000.0;
+    // Beyond this a number with a fraction no longer tells one millionth from the next.
+    if !(0.0..=9e15).contains(&cost) {
+        return Err(Problem::invalid(
+            "/usage/cost_usd",
+            "a cost is a number of US dollars from 0 to 9,000,000,000".to_owned(),
+        ));
+    }
+    Ok(Spend {
+        tokens: usage.tokens,
+        cost_microusd: cost.round() as u64,
+        ..Spend::default()
+    })
 }
 
 /// An id from the query, else from a header. The text itself is not repeated: it may be a secret.

@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::dto::{Assign, Cancel, Collaborator, NewTicket, Page, SetStatus, Status, Ticket};
 use crate::extract::{JsonBody, MaybeJson, Params, Segment, id, limit, short, word};
 use crate::headers;
+use crate::keyed::Keyed;
 use crate::names::Names;
 use crate::openapi::{ChangeErrors, ReadErrors, WriteErrors};
 use crate::problem::{Kind, Problem, Result};
@@ -24,7 +25,11 @@ use utoipa::IntoParams;
     path = "/v1/tickets",
     operation_id = "create_ticket",
     tag = "tickets",
-    params(InWorkspace),
+    params(
+        InWorkspace,
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
+    ),
     request_body = NewTicket,
     responses(
         (status = 201, description = "It is on disk", body = Ticket,
@@ -33,7 +38,7 @@ use utoipa::IntoParams;
     )
 )]
 pub(crate) async fn create(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     Params(query): Params<InWorkspace>,
     JsonBody(new): JsonBody<NewTicket>,
 ) -> Result<Response> {
@@ -165,7 +170,9 @@ pub(crate) async fn get(
     tag = "tickets",
     params(
         ("id" = uuid::Uuid, Path, description = "Its id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have")
+        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
     ),
     request_body = Assign,
     responses(
@@ -174,7 +181,7 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn assign(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     ticket: Segment,
     _: Params<NoQuery>,
     headers: HeaderMap,
@@ -183,7 +190,8 @@ pub(crate) async fn assign(
     let id = ticket.id("ticket")?;
     let (workspace, found) = app.host.find_ticket(id).await?;
     // What the version says now is held against the ticket once more when the host decides.
-    let insists = headers::if_match(&headers, found.version)?;
+    let insists =
+        !app.host.has_happened(workspace).await? && headers::if_match(&headers, found.version)?;
     let seen = insists.then_some(found.value.updated_at);
     let assigned = app
         .host
@@ -211,7 +219,9 @@ pub(crate) async fn assign(
     tag = "tickets",
     params(
         ("id" = uuid::Uuid, Path, description = "Its id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have")
+        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
     ),
     request_body = SetStatus,
     responses(
@@ -220,7 +230,7 @@ pub(crate) async fn assign(
     )
 )]
 pub(crate) async fn set_status(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     ticket: Segment,
     _: Params<NoQuery>,
     headers: HeaderMap,
@@ -241,7 +251,9 @@ pub(crate) async fn set_status(
     tag = "tickets",
     params(
         ("id" = uuid::Uuid, Path, description = "Its id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have")
+        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
     ),
     request_body = Option<Cancel>,
     responses(
@@ -250,7 +262,7 @@ pub(crate) async fn set_status(
     )
 )]
 pub(crate) async fn cancel(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     ticket: Segment,
     _: Params<NoQuery>,
     headers: HeaderMap,
@@ -269,7 +281,9 @@ pub(crate) async fn cancel(
     tag = "tickets",
     params(
         ("id" = uuid::Uuid, Path, description = "Its id"),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have")
+        ("If-Match" = Option<String>, Header, description = "The ETag that it must still have"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
     ),
     request_body = Collaborator,
     responses(
@@ -278,7 +292,7 @@ pub(crate) async fn cancel(
     )
 )]
 pub(crate) async fn add_collaborator(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     ticket: Segment,
     _: Params<NoQuery>,
     headers: HeaderMap,
@@ -297,7 +311,10 @@ async fn precondition(
 ) -> Result<(WorkspaceId, TicketId)> {
     let id = ticket.id("ticket")?;
     let (workspace, found) = app.host.find_ticket(id).await?;
-    headers::if_match(headers, found.version)?;
+    // The version has changed by the very same request.
+    if !app.host.has_happened(workspace).await? {
+        headers::if_match(headers, found.version)?;
+    }
     Ok((workspace, id))
 }
 

@@ -11,9 +11,12 @@ mod codec;
 mod raw;
 mod read;
 mod room;
+mod snapshot;
 
 use std::fmt::Debug;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
@@ -47,6 +50,8 @@ pub struct RedbOptions {
     /// Bytes held back in a file of their own, given up when the database cannot be opened for
     /// lack of space. 0 for none.
     pub ballast_bytes: u64,
+    /// Works on the caller's thread instead of a blocking one: for simulations, which have but one.
+    pub inline: bool,
 }
 
 impl Default for RedbOptions {
@@ -56,6 +61,7 @@ impl Default for RedbOptions {
             cache_bytes: 128 * MIB,
             floor_bytes: 128 * MIB as u64,
             ballast_bytes: 16 * MIB as u64,
+            inline: false,
         }
     }
 }
@@ -78,6 +84,8 @@ struct Inner {
     place: Place,
     options: RedbOptions,
     room: Option<Room>,
+    /// The database is to be opened anew: a long read ends.
+    reopening: AtomicBool,
     state: RwLock<State>,
 }
 
@@ -143,6 +151,7 @@ impl RedbEngine {
                 place,
                 options,
                 room,
+                reopening: AtomicBool::new(false),
                 state,
             }),
         };
@@ -157,9 +166,22 @@ impl RedbEngine {
         doing: &'static str,
         work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
+        if self.inner.options.inline {
+            return work(&self.inner);
+        }
         let inner = self.inner.clone();
         let task = tokio::task::spawn_blocking(move || work(&inner));
-        task.await.unwrap_or_else(|error| Err(failed(doing)(error)))
+        task.await.unwrap_or_else(|error| {
+            if error.is_panic() {
+                // The database checks little of what it reads, and panics at what cannot be.
+                let what = format!(
+                    "{doing} in {} broke off: {error}",
+                    self.inner.path().display()
+                );
+                return Err(EngineError::Damaged(what));
+            }
+            Err(failed(doing)(error))
+        })
     }
 
     async fn read<T: Send + 'static>(
@@ -176,6 +198,18 @@ impl RedbEngine {
     }
 }
 
+/// Opens the database in a folder and closes it again, to see whether that can be done.
+pub(crate) fn try_open(folder: &Path) -> Result<(), EngineError> {
+    let inner = Inner {
+        place: Place::Folder(folder.to_owned()),
+        options: RedbOptions::default(),
+        room: None,
+        reopening: AtomicBool::new(false),
+        state: RwLock::new(State::Closed),
+    };
+    inner.open().map(drop)
+}
+
 #[async_trait]
 impl Engine for RedbEngine {
     async fn load(&self, request: LoadRequest) -> Result<Loaded, EngineError> {
@@ -185,7 +219,12 @@ impl Engine for RedbEngine {
 
     async fn apply(&self, group: Arc<Group>) -> Result<(), EngineError> {
         self.blocking("writing a group", move |inner| {
-            apply::apply(inner.state().database()?, &group)
+            let applied = apply::apply(inner.state().database()?, &inner.path(), &group);
+            if let (Err(EngineError::Full { .. }), Some(room)) = (&applied, &inner.room) {
+                // What this frees is for opening the database again.
+                room.give_up_ballast();
+            }
+            applied
         })
         .await
     }
@@ -197,6 +236,17 @@ impl Engine for RedbEngine {
     ) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
         self.read("reading a key", move |txn| read::get(txn, partition, &key))
             .await
+    }
+
+    async fn get_many(
+        &self,
+        partition: Partition,
+        keys: Vec<Vec<u8>>,
+    ) -> Result<Vec<Option<(Version, Vec<u8>)>>, EngineError> {
+        self.read("reading keys", move |txn| {
+            read::get_many(txn, partition, &keys)
+        })
+        .await
     }
 
     async fn scan(&self, partition: Partition, scan: Scan) -> Result<Vec<Item>, EngineError> {
@@ -252,6 +302,24 @@ impl Engine for RedbEngine {
         .await
     }
 
+    async fn snapshot(&self, to: PathBuf) -> Result<u64, EngineError> {
+        self.blocking("taking a snapshot", move |inner| {
+            if let Some(room) = &inner.room {
+                let needed = inner.size();
+                room.check_for(needed).map_err(|why| EngineError::Full {
+                    doing: "taking a snapshot",
+                    path: inner.path(),
+                    why: format!("{needed} bytes are needed; {why}"),
+                })?;
+            }
+            let state = inner.state();
+            let read = state.database()?.begin_read();
+            let read = read.map_err(failed("taking a snapshot"))?;
+            snapshot::copy(&read, &to, &inner.reopening)
+        })
+        .await
+    }
+
     fn room(&self) -> Result<(), Shortage> {
         self.inner.room.as_ref().map_or(Ok(()), Room::check)
     }
@@ -274,13 +342,24 @@ impl Inner {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, state: State) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    fn set(&self, new: State) {
+        self.reopening.store(true, Ordering::Release);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        self.reopening.store(false, Ordering::Release);
+        *state = new;
+    }
+
+    /// Bytes of the database's file.
+    fn size(&self) -> u64 {
+        let path = self.path().join(FILE);
+        path.metadata().map_or(0, |meta| meta.len())
     }
 
     /// Drops the database, waiting for reads to end, and opens it anew.
     fn reopen(&self) -> Result<(), EngineError> {
+        self.reopening.store(true, Ordering::Release);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        self.reopening.store(false, Ordering::Release);
         if let State::Closed = *state {
             return Err(EngineError::Closed);
         }
@@ -300,7 +379,7 @@ impl Inner {
 
     fn open(&self) -> Result<Database, EngineError> {
         let database = match self.open_file() {
-            Err(Opening::Full) => {
+            Err(Opening::Full(_)) => {
                 if let Some(room) = &self.room {
                     room.give_up_ballast();
                 }
@@ -337,10 +416,15 @@ impl Inner {
     fn explain(&self, error: Opening) -> EngineError {
         match error {
             Opening::InUse => EngineError::InUse { path: self.path() },
-            Opening::Full => EngineError::Failed {
+            Opening::Full(why) => EngineError::Full {
                 doing: "opening the database",
-                why: format!("{} is full: make room there", self.path().display()),
+                path: self.path(),
+                why,
             },
+            Opening::Damaged(why) => {
+                let file = self.path().join(FILE);
+                EngineError::Damaged(format!("{} cannot be opened: {why}", file.display()))
+            }
             Opening::Other(why) => EngineError::Failed {
                 doing: "opening the database",
                 why: format!("{why} (in {})", self.path().display()),
@@ -368,6 +452,7 @@ impl Inner {
                 let found = u32::from_be_bytes(bytes.ok_or_else(|| {
                     EngineError::Damaged(format!("{} names no schema", self.path().display()))
                 })?);
+                // An older one is read as it is: so far none differs in more than records may.
                 if found > SCHEMA {
                     let path = self.path();
                     return Err(EngineError::NewerSchema {
@@ -411,14 +496,18 @@ impl Inner {
 /// Why the file could not be opened, as far as it matters what to do then.
 enum Opening {
     InUse,
-    Full,
+    Full(String),
+    Damaged(String),
     Other(String),
 }
 
 impl From<std::io::Error> for Opening {
     fn from(error: std::io::Error) -> Opening {
         match error.kind() {
-            std::io::ErrorKind::StorageFull => Opening::Full,
+            kind if is_full(kind) => Opening::Full(error.to_string()),
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                Opening::Damaged(error.to_string())
+            }
             _ => Opening::Other(error.to_string()),
         }
     }
@@ -429,8 +518,30 @@ impl From<DatabaseError> for Opening {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Opening::InUse,
             DatabaseError::Storage(StorageError::Io(error)) => error.into(),
+            DatabaseError::Storage(StorageError::Corrupted(why)) => Opening::Damaged(why),
             other => Opening::Other(other.to_string()),
         }
+    }
+}
+
+/// Whether an error of the system says that there is no room: on the disk, in a quota, or below the
+/// size that a process may give a file.
+fn is_full(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+    )
+}
+
+/// Turns the database's error in writing into [`EngineError::Full`] or [`EngineError::Failed`].
+fn written<E: Into<redb::Error>>(folder: &Path, doing: &'static str) -> impl Fn(E) -> EngineError {
+    move |error| match error.into() {
+        redb::Error::Io(error) if is_full(error.kind()) => EngineError::Full {
+            doing,
+            path: folder.to_owned(),
+            why: error.to_string(),
+        },
+        error => failed(doing)(error),
     }
 }
 

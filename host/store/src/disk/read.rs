@@ -63,7 +63,25 @@ pub(super) fn get(
     partition: Partition,
     key: &[u8],
 ) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
+    get_from(&open(txn, KV)?, partition, key)
+}
+
+pub(super) fn get_many(
+    txn: &ReadTransaction,
+    partition: Partition,
+    keys: &[Vec<u8>],
+) -> Result<Vec<Option<(Version, Vec<u8>)>>, EngineError> {
     let table = open(txn, KV)?;
+    keys.iter()
+        .map(|key| get_from(&table, partition, key))
+        .collect()
+}
+
+fn get_from(
+    table: &Rows,
+    partition: Partition,
+    key: &[u8],
+) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
     let row = table
         .get(kv_key(partition, key).as_slice())
         .map_err(failed("reading a key"))?;

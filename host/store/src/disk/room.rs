@@ -56,6 +56,18 @@ impl Room {
         }
     }
 
+    /// Whether so many bytes more would leave the free space above the floor.
+    pub(super) fn check_for(&self, bytes: u64) -> Result<(), Shortage> {
+        match self.free() {
+            Some(free) if free < self.floor.saturating_add(bytes) => Err(Shortage::Disk {
+                path: self.folder.clone(),
+                free,
+                floor: self.floor,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the ballast file if it is missing or of another size, and if there is room for it.
     pub(super) fn restore_ballast(&self) {
         let path = self.folder.join(BALLAST);

@@ -30,6 +30,9 @@ struct Disk {
     pending: Vec<Change>,
     plan: Option<Plan>,
     failures: u64,
+    calls: u64,
+    /// Bytes that fit on it; all where none is given.
+    capacity: Option<usize>,
 }
 
 enum Change {
@@ -59,9 +62,34 @@ impl SimDisk {
         });
     }
 
+    /// From now on no more than so many bytes fit on the disk; growing past them fails as on a full
+    /// disk. `None` makes room again.
+    pub fn hold_at_most(&self, bytes: Option<usize>) {
+        self.lock().capacity = bytes;
+    }
+
+    /// Bytes on it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.lock().cache.len()
+    }
+
     /// Ends all failing.
     pub fn mend(&self) {
         self.lock().plan = None;
+    }
+
+    /// Whether a lasting failure has begun: nothing works until the disk is mended.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        let plan = self.lock().plan;
+        plan.is_some_and(|plan| plan.tripped && plan.lasting)
+    }
+
+    /// Writes, syncs and changes of length so far, failed ones included.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
     }
 
     /// How many calls failed so far.
@@ -70,21 +98,34 @@ impl SimDisk {
         self.lock().failures
     }
 
-    /// Loses power: what was not synced is kept or lost piece by piece, as `luck` has it.
+    /// Loses power: what was not synced is kept or lost sector by sector, as `luck` has it.
     pub fn lose_power(&self, mut luck: u64) {
         let mut disk = self.lock();
         let disk = &mut *disk;
-        for change in disk.pending.drain(..) {
+        let mut heads = || {
             // A linear congruential step: any reproducible coin will do.
             luck = luck
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            let keep = luck >> 63 == 0;
+            luck >> 63 == 0
+        };
+        for change in disk.pending.drain(..) {
             match change {
                 // A lost change of length would also lose synced data behind it in this model.
                 Change::Length(length) => disk.platter.resize(length, 0),
-                Change::Write(offset, data) if keep => write(&mut disk.platter, offset, &data),
-                Change::Write(..) => {}
+                // Most writes are there wholly or not at all; some are torn between sectors.
+                Change::Write(offset, data) if heads() || heads() => {
+                    if heads() {
+                        write(&mut disk.platter, offset, &data);
+                    }
+                }
+                Change::Write(offset, data) => {
+                    for (at, sector) in sectors(offset, &data) {
+                        if heads() {
+                            write(&mut disk.platter, at, sector);
+                        }
+                    }
+                }
             }
         }
         disk.cache.clone_from(&disk.platter);
@@ -97,6 +138,7 @@ impl SimDisk {
 
 impl Disk {
     fn step(&mut self, call: Call) -> io::Result<()> {
+        self.calls += 1;
         let Some(plan) = &mut self.plan else {
             return Ok(());
         };
@@ -137,6 +179,10 @@ impl StorageBackend for SimDisk {
         let mut disk = self.lock();
         disk.step(Call::Any)?;
         let length = usize::try_from(len).map_err(io::Error::other)?;
+        if length > disk.cache.len() && disk.capacity.is_some_and(|capacity| length > capacity) {
+            disk.failures += 1;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         disk.cache.resize(length, 0);
         disk.pending.push(Change::Length(length));
         Ok(())
@@ -162,6 +208,23 @@ impl StorageBackend for SimDisk {
         disk.pending.push(Change::Write(offset, data.to_vec()));
         Ok(())
     }
+}
+
+/// Bytes that a disk writes all or none of.
+const SECTOR: u64 = 512;
+
+/// A write cut at the borders of sectors.
+fn sectors(offset: u64, mut data: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut all = Vec::new();
+    let mut at = offset;
+    while !data.is_empty() {
+        let room = usize::try_from(SECTOR - at % SECTOR).unwrap_or(usize::MAX);
+        let (sector, rest) = data.split_at(room.min(data.len()));
+        all.push((at, sector));
+        at += sector.len() as u64;
+        data = rest;
+    }
+    all
 }
 
 fn write(to: &mut [u8], offset: u64, data: &[u8]) {

@@ -91,6 +91,14 @@ impl Team for &mut Fake {
                 output_json: Some("[1]".into()),
                 violations: Vec::new(),
                 text: String::new(),
+                attempt: 1,
+                history: Vec::new(),
+                spent: adjutant_sdk::Spend {
+                    guest_ms: 0,
+                    tokens: 0,
+                    cost_microusd: 0,
+                    children: 0,
+                },
             });
         }
         Ok(Joined {

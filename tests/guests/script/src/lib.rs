@@ -38,6 +38,7 @@
 //! | `{"print": text}`, `{"eprint": text}`, `{"print_bytes": n}` | `null` |
 //! | `{"repeat": {"times", "steps"}}` | the last answer of each round |
 //! | `{"on_attempt": {"attempt", "steps"}}` | the steps' answers, `null` on other attempts |
+//! | `{"compute": millions}` | a number, after so many million steps |
 //! | `{"sleep": ms}`, `{"spin": true}`, `{"allocate": bytes}`, `{"recurse": true}`, `{"panic": text}` | what the host makes of it |
 //! | `{"report": {"summary", "output", "with_steps"}}` | ends well; `with_steps` puts the answers beside the output, as `{output, steps}` |
 //! | `{"fail": text}`, `{"fail": {"summary", "output"}}` | ends as a failure |

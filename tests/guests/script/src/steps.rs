@@ -61,6 +61,7 @@ pub(crate) fn step(name: &str, value: &Value, children: &mut Children) -> Option
         }
         "create" => {
             let draft = Draft {
+                key: None,
                 title: field("title"),
                 description: field("description"),
                 expected_output_schema_json: schema(value),
@@ -176,6 +177,12 @@ fn by_itself(name: &str, value: &Value) -> Option<Answer> {
         "sleep" => {
             std::thread::sleep(Duration::from_millis(count));
             Value::Null
+        }
+        "compute" => {
+            // So many million steps, and then it goes on.
+            let most = value.as_u64().unwrap_or(1).saturating_mul(1_000_000);
+            let sum = (0..most).fold(0_u64, |sum, n| std::hint::black_box(sum.wrapping_add(n)));
+            Value::from(sum)
         }
         "spin" => loop {
             std::hint::spin_loop();

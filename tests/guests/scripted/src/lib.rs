@@ -3,8 +3,9 @@
 //! | step | answer |
 //! |---|---|
 //! | `{"team": true}` | list of `{id, name, status, current, queued, last_report_at}` |
+//! | `{"budget_left": true}` | `{wall_ms, guest_ms, tokens, cost_microusd, children, depth}` |
 //! | `{"plan": {"name", "phases": [{"id", "name", "parallel", "depends_on", "tasks": [{"id", "description", "to", "blocked_by"}]}]}}` | `null` |
-//! | `{"delegate": [{"title", "to", "description", "script", "notes", "schema", "permissive", "deadline_ms", "key"}]}` | list of `{ticket, assignee, assignee_name, reason, confidence}` |
+//! | `{"delegate": [{"title", "to", "description", "script", "notes", "schema", "permissive", "deadline_ms", "key", "budget": {"tokens", …}, "after", "released_by_failure", "retry": {"attempts", "backoff_ms", "reassign"}, "silence_ms"}]}` | list of `{ticket, assignee, assignee_name, reason, confidence}` |
 //! | `{"await": {"join", "tickets", "timeout_ms"}}` | `{met, reports, pending}` |
 //! | `{"cancel": child}`, `{"cancel": {"ticket": child, "reason"}}` | `null` |
 //! | `{"reassign": {"ticket": child, "to", "reason"}}` | `null` |
@@ -14,7 +15,7 @@
 //! `{"quorum": n}`, `{"deadline": ms}` or any other word; `tickets` are children, all where missing.
 
 use adjutant_sdk::{
-    Assignment, Boss, Error, Failure, Join, Joined, PlanPhase, PlanTask, Priority, Report, Task,
+    Assignment, Boss, Budget, Error, Failure, Join, Joined, PlanPhase, PlanTask, Priority, Report, Retry, Task,
     WorkPlan, delegation,
 };
 use script::{Children, Extra, flag, number, schema, strings, text, violations};
@@ -49,6 +50,13 @@ impl Extra for Team {
                         })
                     })
                     .collect()
+            }),
+            "budget_left" => delegation::budget_left().map(|left| {
+                json!({
+                    "wall_ms": left.wall_ms, "guest_ms": left.guest_ms, "tokens": left.tokens,
+                    "cost_microusd": left.cost_microusd, "children": left.children,
+                    "depth": left.depth,
+                })
             }),
             "plan" => delegation::propose_plan(&plan(value)).map(|()| Value::Null),
             "delegate" => delegate(value, children),
@@ -98,6 +106,13 @@ fn delegate(value: &Value, children: &mut Children) -> Result<Value, Error> {
         assignment.permissive = flag(value, "permissive");
         assignment.deadline_ms = number(value, "deadline_ms");
         assignment.key = text(value, "key");
+        assignment.budget = value.get("budget").map(budget);
+        assignment.after = strings(&value["after"]);
+        if flag(value, "released_by_failure") {
+            assignment = assignment.released_by_failure();
+        }
+        assignment.retry = value.get("retry").map(retry);
+        assignment.silence_ms = number(value, "silence_ms");
         assignments.push(assignment);
     }
     let delegated = delegation::delegate(&assignments)?;
@@ -111,6 +126,28 @@ fn delegate(value: &Value, children: &mut Children) -> Result<Value, Error> {
             })
         })
         .collect())
+}
+
+fn retry(value: &Value) -> Retry {
+    let count = |name| number(value, name).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Retry {
+        attempts: count("attempts").unwrap_or(1),
+        backoff_ms: number(value, "backoff_ms").unwrap_or(0),
+        max_backoff_ms: number(value, "backoff_ms").unwrap_or(0) * 4,
+        reassign: count("reassign").unwrap_or(0),
+    }
+}
+
+fn budget(value: &Value) -> Budget {
+    let small = |name| number(value, name).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Budget {
+        wall_ms: number(value, "wall_ms"),
+        guest_ms: number(value, "guest_ms"),
+        tokens: number(value, "tokens"),
+        cost_microusd: number(value, "cost_microusd"),
+        children: small("children"),
+        depth: small("depth"),
+    }
 }
 
 /// A member's id, by its name or id; anything else stays what it is, for the host to judge.
@@ -141,10 +178,18 @@ fn joined(joined: Joined) -> Value {
         .reports
         .into_iter()
         .map(|one| {
+            let history: Vec<Value> = one
+                .history
+                .iter()
+                .map(|past| {
+                    json!({"number": past.number, "agent": past.agent, "reason": past.reason})
+                })
+                .collect();
             json!({
                 "output": one.output(), "ticket": one.ticket, "title": one.title, "agent": one.agent,
                 "agent_name": one.agent_name, "outcome": one.outcome.to_string(),
                 "summary": one.summary, "violations": violations(&one.violations), "text": one.text,
+                "attempt": one.attempt, "history": history,
             })
         })
         .collect();

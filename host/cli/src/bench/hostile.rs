@@ -1,0 +1,363 @@
+//! `adjutant bench --workload hostile`: what a neighbour feels of hostile strategies, and whether the
+//! host is as small afterwards as it was before.
+//!
+//! The neighbour is the fan-out in a workspace of its own. First it is measured alone; then once for
+//! each kind of hostility, while strategies that do nothing else are kept under way in another
+//! workspace; at last beside all kinds together, and alone again.
+
+use super::load;
+use crate::exit::{Code, Error, Result};
+use crate::wire::{self, Bare, Settings};
+use adjutant_dispatch::Host;
+use adjutant_model::{
+    AgentLimits, AgentSpec, EventKind, NewTicket, TeamSpec, TicketId, WorkspaceId, WorkspaceSpec,
+};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The workload's name.
+pub(crate) const NAME: &str = "hostile";
+
+/// What the hostile plugin can do; see its source.
+const MODES: [&str; 20] = [
+    "spin",
+    "spin_in_drop",
+    "allocate",
+    "recurse",
+    "panic",
+    "exit",
+    "print",
+    "post",
+    "progress",
+    "read",
+    "create",
+    "delegate",
+    "ask",
+    "await",
+    "call_for_report",
+    "submit",
+    "remember",
+    "run",
+    "answer",
+    "shout",
+];
+
+/// Hostile tickets of one kind under way at a time.
+const HOSTILE: usize = 4;
+/// The neighbour's requests under way at a time.
+const NEIGHBOURS: usize = 4;
+/// How long the host may take to come to rest.
+const REST: Duration = Duration::from_secs(60);
+
+/// What was measured beside one kind of hostility.
+#[derive(Debug, Serialize)]
+struct Line {
+    kind: String,
+    p50_ms: f64,
+    p99_ms: f64,
+    /// The neighbour's p99 by its p99 alone.
+    ratio: f64,
+    requests_per_s: f64,
+    /// Hostile tickets that ended meanwhile.
+    hostile_ended: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// The neighbour's p99 alone, before and after.
+    alone_ms: [f64; 2],
+    lines: Vec<Line>,
+    /// Of this process, once everything is warm, and in the end.
+    rss_mib: [f64; 2],
+    /// Places of the engine that are taken in the end.
+    places_taken: usize,
+}
+
+/// Does it, in a folder.
+pub(crate) async fn run(folder: &Path, seconds: f64, as_json: bool) -> Result<Code> {
+    let time = Duration::from_secs_f64(seconds);
+    let addr = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let bare = wire::bare(Settings::below(folder, addr), true).await?;
+    let answer = measure(&bare, time, as_json).await;
+    bare.host.shutdown().await;
+    let answer = answer?;
+    if as_json {
+        crate::print::json(&answer)?;
+    } else {
+        crate::print::text(&render(&answer))?;
+    }
+    Ok(Code::Ok)
+}
+
+async fn measure(bare: &Bare, time: Duration, quiet: bool) -> Result<Answer> {
+    let host = &bare.host;
+    let apply = async |team| host.apply(team).await.map_err(failed);
+    let neighbour = apply(neighbour()).await?.0.id;
+    let hostile = apply(hostile()).await?.0.id;
+    let alone = async || load::run(host, neighbour, "fan", NEIGHBOURS, time).await;
+    // What is compiled, cached or grown once is not measured.
+    for kind in MODES {
+        beside(host, hostile, &[kind], async {
+            load::run(host, neighbour, "fan", NEIGHBOURS, time / 10).await
+        })
+        .await?;
+    }
+    rest(bare).await?;
+    let rss_before = rss_mib();
+    let before = alone().await?;
+    let mut lines = Vec::new();
+    let kinds = MODES.iter().map(std::slice::from_ref).chain([&MODES[..]]);
+    for kinds in kinds {
+        let name = match kinds {
+            [one] => (*one).to_owned(),
+            all => format!("all {} together", all.len()),
+        };
+        if !quiet {
+            eprintln!("beside {name} …");
+        }
+        let (figures, hostile_ended) = beside(host, hostile, kinds, alone()).await?;
+        rest(bare).await?;
+        lines.push(Line {
+            kind: name,
+            p50_ms: figures.p50_ms,
+            p99_ms: figures.p99_ms,
+            ratio: 0.0,
+            requests_per_s: figures.requests_per_s,
+            hostile_ended,
+        });
+    }
+    let after = alone().await?;
+    let usual = f64::midpoint(before.p99_ms, after.p99_ms);
+    for line in &mut lines {
+        line.ratio = line.p99_ms / usual;
+    }
+    Ok(Answer {
+        alone_ms: [before.p99_ms, after.p99_ms],
+        lines,
+        rss_mib: [rss_before, rss_mib()],
+        places_taken: bare.engine.permits().total() as usize
+            - bare.engine.permits().available_permits(),
+    })
+}
+
+/// Does something while hostile strategies of some kinds are kept under way; how many ended meanwhile.
+async fn beside<T>(
+    host: &Host,
+    workspace: WorkspaceId,
+    kinds: &[&'static str],
+    work: impl Future<Output = Result<T>>,
+) -> Result<(T, u64)> {
+    let (stop, ended) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let keeping = tokio::spawn(keep_hostile(
+        host.clone(),
+        workspace,
+        kinds.to_vec(),
+        stop.clone(),
+        ended.clone(),
+    ));
+    let done = work.await;
+    let count = ended.load(Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
+    keeping.await.map_err(failed)??;
+    Ok((done?, count))
+}
+
+/// Keeps so many hostile tickets of each kind under way, and cancels what is left in the end.
+async fn keep_hostile(
+    host: Host,
+    workspace: WorkspaceId,
+    kinds: Vec<&'static str>,
+    stop: Arc<AtomicBool>,
+    ended: Arc<AtomicU64>,
+) -> Result<()> {
+    let mut watch = host.watch(workspace);
+    let mut after = *watch.borrow_and_update();
+    let mut live: HashMap<TicketId, &'static str> = HashMap::new();
+    let mut wanted: Vec<&'static str> = Vec::new();
+    for kind in &kinds {
+        wanted.extend(std::iter::repeat_n(*kind, HOSTILE));
+    }
+    while !stop.load(Ordering::Relaxed) {
+        for kind in std::mem::take(&mut wanted) {
+            let new = NewTicket {
+                title: "Do harm".to_owned(),
+                assignee: Some(kind.to_owned()),
+                ..NewTicket::default()
+            };
+            match host.create_ticket(workspace, new).await {
+                Ok(ticket) => drop(live.insert(ticket.id, kind)),
+                // The host is busy, which is what it is to say.
+                Err(_) => wanted.push(kind),
+            }
+        }
+        // A look now and then at whether it is to stop.
+        let _ = tokio::time::timeout(Duration::from_millis(50), watch.changed()).await;
+        let events = host.events(workspace, after, 1_000).await.map_err(failed)?;
+        for (seq, event) in events {
+            after = seq;
+            if let EventKind::TicketFailed { ticket, .. }
+            | EventKind::TicketCompleted { ticket, .. }
+            | EventKind::TicketCancelled { ticket, .. } = event.kind
+                && let Some(kind) = live.remove(&ticket)
+            {
+                ended.fetch_add(1, Ordering::Relaxed);
+                wanted.push(kind);
+            }
+        }
+    }
+    for ticket in live.into_keys() {
+        // It may be over by now.
+        let _ = host
+            .cancel_ticket(workspace, ticket, "enough".to_owned())
+            .await;
+    }
+    Ok(())
+}
+
+/// Waits until no run is in memory.
+async fn rest(bare: &Bare) -> Result<()> {
+    let begin = Instant::now();
+    let permits = bare.engine.permits();
+    while permits.waiting() > 0 || permits.available_permits() < permits.total() as usize {
+        if begin.elapsed() > REST {
+            return Err(Error::Failed(format!(
+                "{} of {} places are still taken after {} s",
+                permits.total() as usize - permits.available_permits(),
+                permits.total(),
+                REST.as_secs()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// What this process has in memory, where the system tells.
+fn rss_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+fn neighbour() -> TeamSpec {
+    let agent = |name: &str, plugin: &str, boss: Option<&str>| AgentSpec {
+        name: name.to_owned(),
+        plugin: plugin.to_owned(),
+        boss: boss.map(str::to_owned),
+        config: Some(json!({})),
+        limits: many(),
+        ..AgentSpec::default()
+    };
+    let mut agents = vec![agent("fan", "bench-boss", None)];
+    for n in 1..=8 {
+        agents.push(agent(&format!("worker-{n}"), "bench-worker", Some("fan")));
+    }
+    TeamSpec {
+        workspace: named("neighbour"),
+        agents,
+    }
+}
+
+/// Each with little time to do harm, so that it is begun again and again.
+fn hostile() -> TeamSpec {
+    let limits = AgentLimits {
+        guest_time_ms: 500,
+        run_time_ms: 2_000,
+        memory_bytes: 64 << 20,
+        max_calls: 5_000,
+        journal_bytes: 16 << 20,
+        ..many()
+    };
+    let agent = |name: &str, plugin: &str, boss: Option<&str>, config: Value| AgentSpec {
+        name: name.to_owned(),
+        plugin: plugin.to_owned(),
+        boss: boss.map(str::to_owned),
+        config: Some(config),
+        limits: limits.clone(),
+        ..AgentSpec::default()
+    };
+    let mut agents = Vec::new();
+    for mode in MODES {
+        agents.push(agent(mode, "bench-hostile", None, json!({ "mode": mode })));
+    }
+    agents.push(agent("pawn", "bench-worker", Some("delegate"), json!({})));
+    TeamSpec {
+        workspace: named("hostile"),
+        agents,
+    }
+}
+
+fn many() -> AgentLimits {
+    AgentLimits {
+        max_concurrent: 1_000_000,
+        ..AgentLimits::default()
+    }
+}
+
+fn named(name: &str) -> WorkspaceSpec {
+    WorkspaceSpec {
+        name: name.to_owned(),
+        ..WorkspaceSpec::default()
+    }
+}
+
+fn render(answer: &Answer) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header([
+        "beside",
+        "p50 ms",
+        "p99 ms",
+        "p99 by alone",
+        "requests/s",
+        "hostile ended",
+    ]);
+    for line in &answer.lines {
+        table.add_row([
+            line.kind.clone(),
+            format!("{:.1}", line.p50_ms),
+            format!("{:.1}", line.p99_ms),
+            format!("{:.2}", line.ratio),
+            format!("{:.0}", line.requests_per_s),
+            line.hostile_ended.to_string(),
+        ]);
+    }
+    for column in 1..6 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let [before, after] = answer.alone_ms;
+    let [small, large] = answer.rss_mib;
+    format!(
+        "{table}\nAlone, the neighbour's p99 was {before:.1} ms before and {after:.1} ms after.\n\
+         Memory (RSS): {small:.0} MiB when warm, {large:.0} MiB in the end; {} places still taken.",
+        answer.places_taken
+    )
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_kind_is_named_once_and_there_are_at_least_twenty() {
+        let different: HashSet<_> = MODES.iter().collect();
+        assert_eq!(different.len(), MODES.len());
+        assert!(MODES.len() >= 20);
+    }
+}

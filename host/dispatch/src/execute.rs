@@ -1,0 +1,70 @@
+//! What executes runs: components, or, in a simulation, something else.
+
+use crate::plugins::PluginShelf;
+use adjutant_model::{AgentId, Choice, Ending, Member};
+use adjutant_run::{Asked, Finished, Job, Runner};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Executes runs. All that decides, journals and recovers is the dispatcher's and the session's; this
+/// is only where a strategy's code comes from.
+#[async_trait]
+pub trait Execute: Send + Sync + 'static {
+    /// Runs a strategy, whose code the job names by its digest, until it ends or is parked. Dropping
+    /// the future drops all that it started.
+    async fn execute(&self, job: Job<String>) -> Finished;
+
+    /// Whom a selector, named by its digest, picks among candidates, the best first.
+    ///
+    /// # Errors
+    /// A sentence: the selector cannot be used, broke, or found nobody.
+    async fn choose(
+        &self,
+        selector: &str,
+        asked: &Asked<'_>,
+        team: &[Member],
+    ) -> Result<Vec<(AgentId, Choice)>, String>;
+}
+
+/// Executes components.
+pub(crate) struct Components {
+    pub(crate) shelf: Arc<PluginShelf>,
+    pub(crate) runner: Runner,
+}
+
+#[async_trait]
+impl Execute for Components {
+    async fn execute(&self, job: Job<String>) -> Finished {
+        let component = match self.shelf.component(&job.component).await {
+            Ok(component) => component,
+            Err(error) => {
+                return Finished::Ended {
+                    pending: Vec::new(),
+                    guest_us: 0,
+                    ending: Ending::Broke(error.to_string()),
+                };
+            }
+        };
+        let selector = match &job.selector {
+            Ok(digest) => self
+                .shelf
+                .component(digest)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        // Boxed: the future holds a whole instance, and tasks are moved about.
+        Box::pin(self.runner.execute(job.with(component, selector))).await
+    }
+
+    async fn choose(
+        &self,
+        selector: &str,
+        asked: &Asked<'_>,
+        team: &[Member],
+    ) -> Result<Vec<(AgentId, Choice)>, String> {
+        let component = self.shelf.component(selector).await;
+        let component = component.map_err(|error| error.to_string())?;
+        self.runner.choose(&component, asked, team).await
+    }
+}

@@ -1,0 +1,389 @@
+//! Queues: whose turn it is, and what keeps a ticket from starting.
+//!
+//! A ticket starts when its agent is free, what it waits for is over, its pause is over, nobody works on
+//! its group, and the workspace has room. An agent's queue has urgent tickets first, then those that
+//! came first; one that cannot start holds up none behind it.
+//!
+//! Invariant: what cannot start is started by the transition that takes away the last reason, or by a
+//! timer. So whoever frees something makes the agents ready that may have waited for it.
+
+use super::Tx;
+use crate::{
+    AgentId, Priority, Refusal, RunStatus, State, Status, TicketId, Timestamp, WaitKind, Wip,
+};
+use std::collections::{BTreeSet, HashSet};
+
+/// The span in which delegations and questions between two agents are counted, in milliseconds.
+const PAIR_SPAN: u64 = 60_000;
+/// Tickets that the search for a standstill looks at, at most.
+const MOST_SEARCHED: usize = 10_000;
+
+/// A group of tickets of which one at a time is worked on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Group {
+    /// The one that is worked on.
+    pub(crate) holder: Option<TicketId>,
+    /// Those in queues.
+    pub(crate) waiting: BTreeSet<(Priority, TicketId)>,
+}
+
+/// How much one agent has asked of another lately, within one tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Pair {
+    since: Timestamp,
+    count: u32,
+}
+
+/// Pairs of agents: who asks, and who is asked. Few, and most trees have one: a list, and no map.
+pub(crate) type Pairs = Vec<((AgentId, AgentId), Pair)>;
+
+impl State {
+    pub(crate) fn priority(&self, id: TicketId) -> Priority {
+        self.tickets
+            .get(&id)
+            .map_or(Priority::Medium, |ticket| ticket.priority())
+    }
+
+    fn group_of(&self, id: TicketId) -> Option<&String> {
+        self.tickets.get(&id)?.terms.as_ref()?.group.as_ref()
+    }
+
+    /// Puts a ticket into an agent's queue: behind those that are as urgent.
+    pub(crate) fn enqueue(&mut self, agent: AgentId, id: TicketId) {
+        let priority = self.priority(id);
+        let queue = self.desks.get(&agent).map(|desk| &desk.queue);
+        let at = queue.map_or(0, |queue| {
+            queue.partition_point(|queued| self.priority(*queued) <= priority)
+        });
+        self.queue_at(agent, at, id);
+    }
+
+    /// Puts a stored ticket into an agent's queue, in the order of their making.
+    pub(crate) fn enqueue_loaded(&mut self, agent: AgentId, id: TicketId) {
+        let own = (self.priority(id), id);
+        let queue = self.desks.get(&agent).map(|desk| &desk.queue);
+        let at = queue.map_or(0, |queue| {
+            queue.partition_point(|queued| (self.priority(*queued), *queued) < own)
+        });
+        self.queue_at(agent, at, id);
+    }
+
+    fn queue_at(&mut self, agent: AgentId, at: usize, id: TicketId) {
+        self.desks.entry(agent).or_default().queue.insert(at, id);
+        let priority = self.priority(id);
+        if let Some(group) = self.group_of(id).cloned() {
+            let group = self.groups.entry(group).or_default();
+            group.waiting.insert((priority, id));
+        }
+    }
+
+    /// Takes a ticket out of an agent's queue, if it is there.
+    pub(crate) fn dequeue(&mut self, agent: AgentId, id: TicketId) {
+        let Some(desk) = self.desks.get_mut(&agent) else {
+            return;
+        };
+        desk.queue.retain(|queued| *queued != id);
+        let priority = self.priority(id);
+        if let Some(name) = self.group_of(id).cloned()
+            && let Some(group) = self.groups.get_mut(&name)
+        {
+            group.waiting.remove(&(priority, id));
+            if group.holder.is_none() && group.waiting.is_empty() {
+                self.groups.remove(&name);
+            }
+        }
+    }
+
+    /// Puts a ticket among those that its agent works on.
+    pub(crate) fn take_up(&mut self, agent: AgentId, id: TicketId) {
+        self.desks.entry(agent).or_default().active.push(id);
+        if let Some(name) = self.group_of(id).cloned() {
+            self.groups.entry(name).or_default().holder = Some(id);
+        }
+    }
+
+    /// Runs that are busy: all of them, and those of a plugin. Those that wait for reports or answers
+    /// are not.
+    fn busy(&self, plugin: &str) -> (u32, u32) {
+        let (mut all, mut of_plugin) = (0, 0);
+        let active = self.desks.values().flat_map(|desk| &desk.active);
+        for run in active.filter_map(|id| self.runs.get(&self.tickets.get(id)?.run?)) {
+            let waits = run.wait.as_ref().is_some_and(|wait| {
+                matches!(
+                    wait.kind,
+                    WaitKind::Reports { .. } | WaitKind::Answer { .. }
+                )
+            });
+            if run.is_over() || run.status == RunStatus::Waiting && waits {
+                continue;
+            }
+            all += 1;
+            of_plugin += u32::from(run.plugin.name == plugin);
+        }
+        (all, of_plugin)
+    }
+
+    /// Whether the workspace has room for one more busy run of an agent.
+    pub(crate) fn has_wip(&self, agent: AgentId) -> bool {
+        let wip = &self.workspace.wip;
+        if *wip == Wip::default() {
+            return true;
+        }
+        let Some(agent) = self.agents.get(&agent) else {
+            return true;
+        };
+        let (all, of_plugin) = self.busy(&agent.plugin.name);
+        wip.runs.is_none_or(|most| all < most)
+            && wip
+                .plugins
+                .get(&agent.plugin.name)
+                .is_none_or(|most| of_plugin < *most)
+    }
+
+    /// Whether nothing but its agent and the workspace keeps a queued ticket from starting.
+    pub(crate) fn is_free(&self, id: TicketId, now: Timestamp) -> bool {
+        let Some(ticket) = self.tickets.get(&id) else {
+            return false;
+        };
+        if ticket.not_before.is_some_and(|at| at > now) || self.doomed.contains_key(&id) {
+            return false;
+        }
+        let Some(terms) = &ticket.terms else {
+            return true;
+        };
+        let held = terms.group.as_ref().and_then(|name| self.groups.get(name));
+        held.is_none_or(|group| group.holder.is_none())
+            && terms.blocked_by.iter().all(|id| self.is_past(*id))
+    }
+
+    /// Whether a ticket is over. What is in no tree that is here is over, or was never there.
+    pub(crate) fn is_past(&self, id: TicketId) -> bool {
+        self.tickets
+            .get(&id)
+            .is_none_or(|ticket| ticket.status.is_over())
+    }
+
+    /// The next ticket of an agent's queue that may start now.
+    pub(crate) fn next_of(&self, agent: AgentId, now: Timestamp) -> Option<TicketId> {
+        let (record, desk) = (self.agents.get(&agent)?, self.desks.get(&agent)?);
+        let next = || {
+            let mut queue = desk.queue.iter().copied();
+            queue.find(|id| self.is_free(*id, now))
+        };
+        if desk.active.len() < record.limits.max_concurrent as usize {
+            return next().filter(|_| self.has_wip(agent));
+        }
+        next().filter(|id| self.stands_still(agent, *id))
+    }
+
+    /// Whether what an agent works on waits for a ticket in its own queue, by way of other agents that
+    /// wait likewise: without one more start none of them would ever go on.
+    fn stands_still(&self, agent: AgentId, queued: TicketId) -> bool {
+        let Some(desk) = self.desks.get(&agent) else {
+            return false;
+        };
+        let mut seen: HashSet<TicketId> = desk.active.iter().copied().collect();
+        let mut rest: Vec<TicketId> = desk.active.clone();
+        while let Some(id) = rest.pop() {
+            if seen.len() > MOST_SEARCHED {
+                return false;
+            }
+            let Some(ticket) = self.tickets.get(&id) else {
+                continue;
+            };
+            let mut next: Vec<TicketId> = Vec::new();
+            if ticket.status == Status::Open {
+                // It waits for its agent, so for all that the agent works on.
+                let desk = ticket.assignee.and_then(|agent| self.desks.get(&agent));
+                next.extend(desk.into_iter().flat_map(|desk| &desk.active));
+            } else {
+                let run = ticket.run.and_then(|run| self.runs.get(&run));
+                let Some(WaitKind::Reports { tickets, .. }) =
+                    run.and_then(|run| run.wait.as_ref()).map(|wait| &wait.kind)
+                else {
+                    continue;
+                };
+                next.extend(tickets.iter().filter(|id| !self.is_past(**id)));
+            }
+            if next.contains(&queued) {
+                return true;
+            }
+            rest.extend(next.into_iter().filter(|id| seen.insert(*id)));
+        }
+        false
+    }
+}
+
+impl Tx<'_> {
+    /// Starts what may start, the most urgent and oldest first where the workspace is what is scarce.
+    pub(super) fn start_all(&mut self) {
+        while let Some(agent) = self.ready.pop() {
+            if self.state.workspace.wip == Wip::default() {
+                self.start_ready(agent);
+            } else {
+                self.ready.clear();
+                self.start_by_urgency();
+            }
+        }
+    }
+
+    fn start_by_urgency(&mut self) {
+        let now = self.context.now;
+        loop {
+            let state = &*self.state;
+            let next = state
+                .desks
+                .keys()
+                .filter_map(|agent| Some((state.next_of(*agent, now)?, *agent)))
+                .min_by_key(|(id, _)| (state.priority(*id), *id));
+            match next {
+                Some((id, agent)) => self.start_next(id, agent),
+                None => return,
+            }
+        }
+    }
+
+    /// Starts queued tickets of an agent as far as it is free.
+    fn start_ready(&mut self, agent: AgentId) {
+        while let Some(id) = self.state.next_of(agent, self.context.now) {
+            self.start_next(id, agent);
+        }
+    }
+
+    fn start_next(&mut self, id: TicketId, agent: AgentId) {
+        self.state.dequeue(agent, id);
+        self.state.take_up(agent, id);
+        self.start_run(id, agent);
+    }
+
+    /// Takes a ticket out of its assignee's queue and from what the assignee works on. Who waited for
+    /// its group may start.
+    pub(super) fn take_from_desk(&mut self, id: TicketId) {
+        let Some(agent) = self.state.tickets[&id].assignee else {
+            return;
+        };
+        self.state.dequeue(agent, id);
+        if let Some(desk) = self.state.desks.get_mut(&agent) {
+            desk.active.retain(|active| *active != id);
+        }
+        let Some(name) = self.state.group_of(id).cloned() else {
+            return;
+        };
+        let Some(group) = self.state.groups.get_mut(&name) else {
+            return;
+        };
+        if group.holder != Some(id) {
+            return;
+        }
+        group.holder = None;
+        // The last that is made ready is looked at first.
+        let waiting: Vec<TicketId> = group.waiting.iter().rev().map(|(_, id)| *id).collect();
+        if waiting.is_empty() {
+            self.state.groups.remove(&name);
+        }
+        let agents = waiting
+            .iter()
+            .filter_map(|id| self.state.tickets[id].assignee);
+        self.ready.extend(agents);
+    }
+
+    /// Refuses more tickets for an agent than its queue may hold.
+    pub(super) fn check_queue(&self, agent: AgentId, more: usize) -> Result<(), Refusal> {
+        let Some(record) = self.state.agents.get(&agent) else {
+            return Ok(());
+        };
+        let queued = self
+            .state
+            .desks
+            .get(&agent)
+            .map_or(0, |desk| desk.queue.len());
+        if queued + more <= record.limits.max_queued as usize {
+            return Ok(());
+        }
+        Err(Refusal::Busy(format!(
+            "the queue of {} is full ({} tickets, limit `max_queued`); try again when some have \
+             started",
+            record.name, record.limits.max_queued
+        )))
+    }
+
+    /// Refuses a group that would wait for one of the tickets above it for ever.
+    pub(super) fn check_group(
+        &self,
+        path: &str,
+        parent: Option<TicketId>,
+        group: Option<&String>,
+    ) -> Result<(), Refusal> {
+        let Some(group) = group else { return Ok(()) };
+        super::check_len(
+            &format!("{path}/group"),
+            group,
+            self.context.limits.memory_key_bytes,
+        )?;
+        let mut above = parent;
+        while let Some(ticket) = above.and_then(|id| self.state.tickets.get(&id)) {
+            if self.state.group_of(ticket.id) == Some(group) {
+                return Err(Refusal::invalid(
+                    format!("{path}/group"),
+                    format!(
+                        "ticket {} above it is of group {group:?} too: it would wait for that one, \
+                         and that one for it",
+                        ticket.id
+                    ),
+                ));
+            }
+            above = ticket.parent;
+        }
+        Ok(())
+    }
+
+    /// Refuses where one agent has asked another too often lately, within one tree.
+    pub(super) fn check_pair(
+        &self,
+        root: TicketId,
+        from: AgentId,
+        to: AgentId,
+        more: u32,
+    ) -> Result<(), Refusal> {
+        let most = self.context.limits.pair_per_minute;
+        let pair = self
+            .state
+            .pairs
+            .get(&root)
+            .and_then(|of| of.iter().find(|(who, _)| *who == (from, to)));
+        let pair = pair.map(|(_, pair)| *pair).unwrap_or_default();
+        let passed = self.context.now.saturating_sub(pair.since);
+        let count = if passed < PAIR_SPAN { pair.count } else { 0 };
+        if count.saturating_add(more) <= most {
+            return Ok(());
+        }
+        let name = |id| self.state.agents.get(&id).map_or("an agent", |a| &a.name);
+        Err(Refusal::Busy(format!(
+            "{} has given {} {count} tasks and questions of this tree within a minute, and {most} is \
+             the limit (`pair_per_minute`); try again in {} s",
+            name(from),
+            name(to),
+            PAIR_SPAN.saturating_sub(passed).div_ceil(1_000).max(1)
+        )))
+    }
+
+    /// Counts what one agent asks of another.
+    pub(super) fn count_pair(&mut self, root: TicketId, from: AgentId, to: AgentId) {
+        let now = self.context.now;
+        let pairs = self.state.pairs.entry(root).or_default();
+        let place = pairs.iter().position(|(who, _)| *who == (from, to));
+        let place = place.unwrap_or_else(|| {
+            pairs.reserve_exact(1);
+            pairs.push(((from, to), Pair::default()));
+            pairs.len() - 1
+        });
+        let (_, pair) = &mut pairs[place];
+        if pair.count == 0 || now.saturating_sub(pair.since) >= PAIR_SPAN {
+            *pair = Pair {
+                since: now,
+                count: 0,
+            };
+        }
+        pair.count = pair.count.saturating_add(1);
+    }
+}

@@ -1,0 +1,113 @@
+//! How the host is doing.
+
+use super::time;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// How the host is doing. Where nothing is left to do, all counts but the totals are 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HostStatus {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// The host's version.
+    pub version: String,
+    /// Workspaces.
+    pub workspaces: usize,
+    /// Tickets of all workspaces.
+    pub tickets: TicketCounts,
+    /// Runs of all workspaces that are not over.
+    pub runs: RunCounts,
+    /// Instances of components in memory.
+    pub instances: Share,
+    /// Tickets whose worktree is worked in or being ended.
+    pub worktrees: usize,
+    /// Messages that wait for the event loop.
+    pub queue: Share,
+    /// What was written since the start.
+    pub store: Written,
+    /// How large things may become, by the names of the settings.
+    #[schema(value_type = Object)]
+    pub limits: Value,
+}
+
+/// Tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TicketCounts {
+    /// Those that are not over.
+    pub live: usize,
+    /// Those of them that wait for their agent, or for other tickets.
+    pub queued: usize,
+    /// Those in memory: live ones, and those that are over in a tree that is not.
+    pub in_memory: usize,
+}
+
+/// Runs that are not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunCounts {
+    /// All of them.
+    pub live: usize,
+    /// Those in memory.
+    pub in_memory: usize,
+    /// Those that wait, in memory or not.
+    pub waiting: usize,
+    /// Those that wait and have left memory.
+    pub parked: usize,
+}
+
+/// So many of so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Share {
+    /// How many there are.
+    pub now: usize,
+    /// How many there may be.
+    pub most: usize,
+}
+
+/// What the store was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Written {
+    /// Transactions.
+    pub batches: u64,
+    /// Values, records and events.
+    pub records: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+impl HostStatus {
+    /// What the host says of itself.
+    pub(crate) fn of(status: &adjutant_dispatch::HostStatus) -> HostStatus {
+        let share = |share: adjutant_dispatch::Share| Share {
+            now: share.now,
+            most: share.most,
+        };
+        HostStatus {
+            at: time(status.at),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            workspaces: status.workspaces,
+            tickets: TicketCounts {
+                live: status.tickets.live,
+                queued: status.tickets.queued,
+                in_memory: status.tickets.in_memory,
+            },
+            runs: RunCounts {
+                live: status.runs.live,
+                in_memory: status.runs.in_memory,
+                waiting: status.runs.waiting,
+                parked: status.runs.parked,
+            },
+            instances: share(status.instances),
+            worktrees: status.worktrees,
+            queue: share(status.queue),
+            store: Written {
+                batches: status.store.batches,
+                records: status.store.records,
+                bytes: status.store.bytes,
+            },
+            // Plain numbers under plain names: there is nothing in it that could not be written.
+            limits: serde_json::to_value(&status.limits).unwrap_or_default(),
+        }
+    }
+}
