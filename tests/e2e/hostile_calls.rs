@@ -25,11 +25,11 @@ const MODES: [(&str, &str); 21] = [
     ("progress", "journal has reached"),
     ("read", "limit"),
     ("create", "has made 300 host calls"),
-    ("delegate", "has made 300 host calls"),
+    ("delegate", "which is its limit"),
     ("ask", "has made 300 host calls"),
     ("await", "has made 300 host calls"),
     ("call_for_report", "has made 300 host calls"),
-    ("submit", "has made 300 host calls"),
+    ("submit", "computed for more than 500 ms"),
     ("remember", "has made 300 host calls"),
     ("write", "has made 300 host calls"),
     ("run", "has made 300 host calls"),
@@ -129,7 +129,7 @@ fn ids_of_others_and_ids_of_nobody_are_refused_and_change_nothing() {
     };
     let before = look();
     let nil = "00000000-0000-0000-0000-000000000000".to_owned();
-    let long = "x".repeat(100_000);
+    let long = "x".repeat(2_000);
     let made_up = [
         nil,
         String::new(),
@@ -175,11 +175,8 @@ fn attempts(id: &str) -> Vec<Value> {
         json!({"assign": {"ticket": id, "agent": "pawn"}}),
         json!({"read_channel": {"ticket": id}}),
         json!({"post": {"ticket": id, "text": "mine"}}),
-        json!({"post": {"text": "mine", "reply_to": if id.is_empty() { "-" } else { id }}}),
         json!({"list_tickets": {"parent": id}}),
         json!({"add_collaborator": id}),
-        json!({"ask": {"member": id, "text": "mine", "timeout_ms": 1}}),
-        json!({"mention": {"members": [id], "text": "mine"}}),
         json!({"cancel": {"ticket": id}}),
         json!({"reassign": {"ticket": id, "to": "pawn"}}),
         json!({"await": {"tickets": [id], "timeout_ms": 1}}),

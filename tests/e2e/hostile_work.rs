@@ -101,8 +101,7 @@ fn what_a_command_plants_in_its_clone_never_runs_in_the_host() {
          git config commit.gpgSign true; git config core.editor \"$trap\"
          git config include.path '{}'; git config uploadpack.packObjectsHook \"$trap\"
          echo '* filter=x diff=x' > .gitattributes
-         printf '[submodule \"evil\"]\\n path = evil\\n url = ext::sh -c \"%s\"\\n update = !%s\\n' \
-           \"$trap\" \"$trap\" > .gitmodules
+         printf '[submodule \"evil\"]\n path = evil\n url = ../evil\n' > .gitmodules
          mkdir evil; git -C evil init -q; git -C evil config core.fsmonitor \"$trap\"
          git -C evil commit -q --allow-empty -m x; rm -f '{}'; true",
         text(caught.path().join("config")),
@@ -129,6 +128,26 @@ fn what_a_command_plants_in_its_clone_never_runs_in_the_host() {
     until("the worktree's end", || {
         server.worktrees_left().is_empty().then_some(())
     });
+}
+
+#[test]
+fn a_commit_that_would_run_something_at_the_users_is_not_brought_back() {
+    let repo = Repo::new();
+    let before = repo.snapshot();
+    let server = server(&repo);
+    // Git itself once ran what such a file names; see gitmodules(5), `update`.
+    let modules = "[submodule \"evil\"]\n path = evil\n url = ../evil\n update = !touch pwned\n";
+    let id = server.tell(
+        "ada",
+        "Plant a submodule",
+        json!([{"write": {"path": ".gitmodules", "text": modules}}, {"commit": "Harmless"}]),
+    );
+    let why = server.failed(&id);
+    assert!(why.contains("could not be brought back"), "{why}");
+    assert!(why.contains("disallowed submodule"), "{why}");
+    assert_eq!(repo.snapshot(), before);
+    assert_eq!(repo.other_branches(), Vec::<String>::new());
+    repo.git(&["fsck", "--strict"]);
 }
 
 #[test]

@@ -198,7 +198,8 @@ pub(crate) struct ServeArgs {
     long_about = "Copy a running host into a file, while it goes on.\n\n\
         The file has the store as it was at one moment, and all plugins; their digests are checked \
         before the file gets its name. Worktrees are not in it: a run that was working on files \
-        begins with a fresh worktree, without what it had not committed.",
+        goes on in a fresh worktree, without them. A restored host goes on with all that was under way: \
+        stop the first one before you start the second.",
     after_help = "\
 Examples:
   adjutant backup backups/                     a new file in that folder
@@ -431,6 +432,15 @@ Example:
         /// The component.
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
+    },
+    /// Take a plugin's version away. Runs that have started stay on it.
+    Remove {
+        /// Its name and version.
+        #[arg(value_name = "NAME@VERSION")]
+        plugin: NameVersion,
+        /// Also where tickets need it that have not started: they fail, or go to others.
+        #[arg(long)]
+        force: bool,
     },
 }
 

@@ -131,12 +131,6 @@ impl GuestTime {
     pub fn used(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
-
-    /// Counts time that something which is no component has used in its place.
-    pub fn add(&self, more: Duration) {
-        let more = u64::try_from(more.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
 }
 
 /// How long a run has kept a thread busy.

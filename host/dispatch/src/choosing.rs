@@ -9,7 +9,7 @@ use crate::event_loop::{Dispatcher, Msg};
 use crate::execute::Execute;
 use crate::inspect::CHOOSE_WITHIN;
 use adjutant_model::{
-    AgentId, Choice, Command, Member, Outcome, PluginRef, State, TicketId, WorkspaceId, text,
+    AgentId, Choice, Command, Member, Outcome, PluginRef, State, Ticket, TicketId, WorkspaceId, text,
 };
 use adjutant_run::Asked;
 use std::sync::Arc;
@@ -32,6 +32,11 @@ impl Dispatcher {
         let Some(world) = self.worlds.get(&workspace) else {
             return;
         };
+        // The same transition may have ended it.
+        let known = world.state.ticket(ticket);
+        if !known.is_some_and(Ticket::is_choosing) {
+            return;
+        }
         let asked = Choosing::of(&world.state, ticket).and_then(|choosing| {
             let plugins = self.shelf.table();
             let found = plugins.resolve(&choosing.selector, true);

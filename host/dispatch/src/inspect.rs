@@ -8,7 +8,8 @@ use crate::host::{Host, HostError, Result};
 use crate::load;
 use crate::views::{Candidates, Page, Picks, RunRecording};
 use adjutant_model::{
-    Command, PluginRef, Record, Refusal, Run, RunId, RunStatus, State, Token, WorkspaceId,
+    Answer, Call, Command, PluginRef, Record, Refusal, Run, RunId, RunStatus, State, Token,
+    WorkspaceId,
 };
 use adjutant_run::Asked;
 use adjutant_store::records;
@@ -19,6 +20,8 @@ use uuid::Uuid;
 pub(crate) const CHOOSE_WITHIN: Duration = Duration::from_secs(15);
 /// Runs that are looked at for one page; the rest comes with the next page.
 const LOOKED_AT: usize = 2_000;
+/// Bytes of a journal that is taken over, about: it is stored in one batch, which a store limits too.
+const MOST_TAKEN_OVER: usize = 128 << 20;
 /// Runs of one page at most.
 const MOST: usize = 1_000;
 
@@ -119,6 +122,13 @@ impl Host {
         } else {
             Vec::new()
         };
+        let bytes: usize = journal.iter().flatten().map(bytes_of).sum();
+        if bytes > MOST_TAKEN_OVER {
+            return Err(HostError::Refused(Refusal::Limit(format!(
+                "the journal of run {run} has about {bytes} bytes, and {MOST_TAKEN_OVER} is the most \
+                 that a new run takes over; reopen the ticket instead"
+            ))));
+        }
         let command = Command::ResumeRun {
             ticket: old.ticket,
             run,
@@ -206,4 +216,15 @@ impl Host {
             HostError::Refused(Refusal::NotFound(format!("there is no agent {boss:?}")))
         })
     }
+}
+
+/// About how many bytes a record has.
+fn bytes_of(record: &Record) -> usize {
+    let (call, reply) = match record {
+        Record::Done { call, reply, .. } => (Some(call), Some(reply)),
+        Record::Begun { call, .. } => (Some(call), None),
+        Record::Answered { reply, .. } => (None, Some(reply)),
+    };
+    let answer = reply.and_then(|reply| reply.as_ref().ok());
+    call.map_or(0, Call::bytes) + answer.map_or(0, Answer::bytes)
 }

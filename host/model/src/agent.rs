@@ -89,8 +89,8 @@ pub struct AgentLimits {
     /// Milliseconds that a run may be silent (no host call, no output, no report) before it fails,
     /// waits for reports and answers not counted; 0 is no limit.
     pub silence_ms: u64,
-    /// Milliseconds that a run may compute from one start to its end or its next parking, waiting in
-    /// host calls not counted.
+    /// Milliseconds that a run may compute, waiting in host calls not counted. A replay computes again what
+    /// the run has computed before: that is in it once, however often the run is parked and brought back.
     pub guest_time_ms: u64,
     /// Bytes of linear memory of one run.
     pub memory_bytes: u64,
@@ -121,7 +121,8 @@ impl Default for AgentLimits {
     }
 }
 
-/// What an operator lets an agent use. Nothing unless it is named here.
+/// What an operator lets an agent use. Nothing unless it is named here. On a ticket that was delegated, a
+/// run needs the grants of the agents above too: see [`Authority`](crate::Authority).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grants {

@@ -17,6 +17,8 @@ extern crate self as adjutant_model;
 mod agent;
 mod authority;
 mod call;
+#[cfg(any(test, feature = "testing"))]
+pub mod check;
 mod command;
 pub mod decide;
 mod event;

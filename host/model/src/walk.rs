@@ -548,8 +548,8 @@ impl Walk {
                 self.done += 1;
                 let changes = std::mem::take(&mut self.story.last);
                 self.check_changes(&before, &changes, &command);
-                self.check_state();
-                self.check_budgets();
+                let story = &self.story;
+                crate::check::state(&story.state, story.now, &story.limits);
                 self.forget(&changes);
             }
         }

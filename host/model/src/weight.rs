@@ -105,7 +105,8 @@ fn of_plan(ticket: &Ticket) -> usize {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Weights {
     trees: HashMap<TicketId, usize>,
-    /// What of the sums is of a record that the transition under way has touched.
+    /// What of the sums is of a record that the transition under way has touched. Those are its changed
+    /// records, so this also says, at once, whether one is among them.
     touched: HashMap<Uuid, usize>,
 }
 
@@ -120,15 +121,22 @@ impl Weights {
         *self.trees.entry(root).or_default() += bytes;
     }
 
-    /// A record is made in the transition under way.
+    /// A transition begins.
+    pub(crate) fn begin(&mut self) {
+        self.touched.clear();
+    }
+
+    /// A record is made in the transition under way, and is among its changes.
     pub(crate) fn made(&mut self, root: TicketId, id: Uuid, bytes: usize) {
         self.add(root, bytes);
         self.touched.insert(id, bytes);
     }
 
-    /// A record is about to be changed for the first time in the transition under way.
-    pub(crate) fn touch(&mut self, id: Uuid, bytes: impl FnOnce() -> usize) {
+    /// A record is about to be changed in the transition under way; whether for the first time.
+    pub(crate) fn touch(&mut self, id: Uuid, bytes: impl FnOnce() -> usize) -> bool {
+        let known = self.touched.len();
         self.touched.entry(id).or_insert_with(bytes);
+        self.touched.len() > known
     }
 
     /// The transition has changed a record to this.

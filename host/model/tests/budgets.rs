@@ -360,7 +360,6 @@ fn guest_time_counts_once_whatever_is_replayed() {
     after(45, 45);
     // Another run of the same ticket is new work.
     story.set(ada, Status::Open, true);
-    let mut story = story;
     computes(&mut story, ada, 5);
     assert_eq!(story.ticket(ada).spent.guest_ms, 50);
 }

@@ -196,7 +196,11 @@ fn ten_thousand_parked_bosses_hold_less_than_two_kilobytes_each() {
         office.park(number);
     }
     let parked = waiting(&office.state) as i64;
-    assert_eq!(parked, 2 * BOSSES as i64, "each boss, and whom it waits for");
+    assert_eq!(
+        parked,
+        2 * BOSSES as i64,
+        "each boss, and whom it waits for"
+    );
     let again = read_again(&office);
     assert_eq!(waiting(&again) as i64, parked);
     for (how, state) in [("as they came", office.state), ("read again", again)] {

@@ -3,7 +3,7 @@
 mod common;
 
 use adjutant_model::{
-    Command, Effect, Ending, NewTicket, Outcome, Refusal, RunStatus, Status, TicketId, Tracking,
+    Command, Effect, Ending, Join, NewTicket, Outcome, Refusal, RunStatus, Status, TicketId, Tracking,
 };
 use common::{Story, spec};
 use serde_json::json;
@@ -320,6 +320,37 @@ fn a_ticket_forced_back_to_open_begins_anew_and_to_backlog_lets_the_next_one_sta
     story.set(second, Status::Open, true);
     assert_ne!(story.run_of(second), run, "a run of its own");
     assert_eq!(story.status(second), Status::InProgress);
+}
+
+#[test]
+fn what_was_done_and_is_cancelled_by_hand_takes_along_all_below() {
+    let mut story = Story::new();
+    let parent = story.give("kai", "all of it");
+    let child = story.create(NewTicket {
+        title: "a part that nobody delegated".to_owned(),
+        assignee: Some("ada".to_owned()),
+        parent: Some(parent),
+        ..NewTicket::default()
+    });
+    story.done(parent);
+    assert_eq!(story.status(child), Status::InProgress, "left to itself");
+    story.set(parent, Status::Cancelled, true);
+    assert_eq!(story.status(child), Status::Cancelled);
+}
+
+#[test]
+fn a_failed_child_that_is_called_done_by_hand_meets_a_join() {
+    let mut story = Story::new();
+    let parent = story.give("kai", "all of it");
+    let tasks = [("ada", "one"), ("bob", "two")];
+    let children = story.delegate(parent, &tasks).expect("delegated");
+    let run = story.run_of(parent);
+    let any = story.awaits(&children, Join::Any);
+    story.waits(parent, any);
+    story.fails(children[0]);
+    assert!(story.answered(run).is_none());
+    story.set(children[0], Status::Done, true);
+    assert!(story.joined(run).met);
 }
 
 #[test]

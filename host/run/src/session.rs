@@ -21,7 +21,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Calls that are gathered before they are journaled without being asked, and bytes of their answers.
-const GATHERED: usize = 64;
+/// Then the run waits for the disk: one that floods goes no faster than that, and no turn of the event
+/// loop is long for its sake.
+const GATHERED: usize = 16;
 const GATHERED_BYTES: usize = 1 << 20;
 /// Bytes that the arguments of one call may have; a file's content is named by its digest and does not
 /// count. What is gathered, one more call and its answer together stay well below what the store takes
@@ -417,7 +419,7 @@ impl Session {
         };
         if gathered >= GATHERED || self.gathered_bytes >= GATHERED_BYTES {
             self.gathered_bytes = 0;
-            self.flush(false).await
+            self.flush(true).await
         } else {
             Ok(())
         }

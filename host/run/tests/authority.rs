@@ -58,7 +58,7 @@ async fn start(steps: &Value, change: impl FnOnce(&mut Job)) -> (u64, Ending, Ve
 fn broke(ending: &Ending) -> &str {
     match ending {
         Ending::Broke(why) => why,
-        other => panic!("it was to break: {other:?}"),
+        other @ Ending::Worked { .. } => panic!("it was to break: {other:?}"),
     }
 }
 

@@ -4,10 +4,11 @@ use crate::outside::{Fate, Outside};
 use crate::script::COUNT;
 use adjutant_dispatch::{Host, HostError, Inside, TicketFilter};
 use adjutant_model::{
-    AgentId, Answer, Call, Journal, Record, Run, RunId, RunStatus, Status, Ticket, TicketId,
-    WaitKind, WorkspaceId,
+    AgentId, Answer, Call, Journal, Limits, Record, Run, RunId, RunStatus, Status, Ticket,
+    TicketId, WaitKind, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Entries that are read at a time.
 const PAGE: usize = 500;
@@ -30,10 +31,15 @@ pub(crate) async fn journal(
 }
 
 /// Between two decisions: what the event loop has in memory fits together.
-pub(crate) fn look(outside: &Outside, inside: &Inside) {
+pub(crate) fn look(outside: &Outside, limits: &Limits, inside: &Inside) {
     outside.lock().counts.looks += 1;
     let state = &inside.state;
     if inside.broken.is_some() {
+        return;
+    }
+    let checks = || adjutant_model::check::state(state, 0, limits);
+    if catch_unwind(AssertUnwindSafe(checks)).is_err() {
+        outside.violated("the state does not hold together");
         return;
     }
     for ticket in state.tickets().filter(|ticket| !ticket.status.is_over()) {

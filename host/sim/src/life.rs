@@ -207,7 +207,7 @@ impl Life {
         }
         let inside = host.look_inside().await.unwrap_or_default();
         for world in &inside {
-            audit::look(&self.outside, world);
+            audit::look(&self.outside, host.limits(), world);
             audit::at_rest(&self.outside, world);
         }
         self.outside.violated("it does not come to rest");
@@ -217,7 +217,7 @@ impl Life {
     async fn audit(&self, host: &Host, store: &Store, inside: &[Inside]) -> Option<Vec<Story>> {
         let outside = &self.outside;
         for world in inside {
-            audit::look(outside, world);
+            audit::look(outside, host.limits(), world);
             audit::at_rest(outside, world);
         }
         let mut stories = Vec::new();
@@ -392,7 +392,7 @@ async fn watch(host: Host, outside: Outside, workspace: adjutant_model::Workspac
         }
         if let Ok(all) = host.look_inside().await {
             for inside in all.iter().filter(|inside| inside.workspace == workspace) {
-                audit::look(&outside, inside);
+                audit::look(&outside, host.limits(), inside);
             }
         }
         tokio::select! {

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         let mut world = World::new(seed);
         world.trace = args.trace;
         let lived = match args.sweep {
-            Some(commits) => sweep(seed, commits),
+            Some(commits) => sweep(seed, commits, args.trace),
             None => world.live().map(|lived| {
                 if args.seed.is_some() {
                     let hex = lived.digest.iter().map(|byte| format!("{byte:02x}"));

@@ -13,8 +13,6 @@ use uuid::Uuid;
 
 /// Where time begins, in Unix milliseconds.
 const BEGINNING: Timestamp = 1_800_000_000_000;
-/// Lines that a trace keeps where it is not printed at once.
-const LAST_LINES: usize = 400;
 
 /// The world outside. Clones are the same world.
 #[derive(Clone)]
@@ -145,7 +143,6 @@ pub(crate) struct Memory {
     pub(crate) effects: BTreeMap<(RunId, u32), Vec<String>>,
     pub(crate) diverged: BTreeSet<RunId>,
     violations: Vec<String>,
-    lines: std::collections::VecDeque<String>,
 }
 
 impl Outside {
@@ -213,24 +210,12 @@ impl Outside {
         self.lock().violations.clone()
     }
 
-    /// A line of the story: printed where that is wanted, and else kept for a while.
+    /// A line of the story, where that is printed.
     pub(crate) fn trace(&self, line: impl FnOnce() -> String) {
-        let now = self.now() - BEGINNING;
-        let line = format!("{:>10}.{:03} {}", now / 1_000, now % 1_000, line());
         if self.prints {
-            println!("{line}");
-            return;
+            let now = self.now() - BEGINNING;
+            println!("{:>10}.{:03} {}", now / 1_000, now % 1_000, line());
         }
-        let mut memory = self.lock();
-        if memory.lines.len() == LAST_LINES {
-            memory.lines.pop_front();
-        }
-        memory.lines.push_back(line);
-    }
-
-    /// The last lines of the story, where they were not printed.
-    pub(crate) fn last_lines(&self) -> Vec<String> {
-        self.lock().lines.iter().cloned().collect()
     }
 
     /// Which start of a run this is, from 1. What an earlier one has seen beyond the journal that this

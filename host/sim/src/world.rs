@@ -12,6 +12,9 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+/// Calls of the disk between two crashes of a sweep.
+const CALLS_APART: u64 = 7;
+
 /// One world, made of a seed.
 #[derive(Clone, Copy, Debug)]
 pub struct World {
@@ -34,19 +37,27 @@ pub struct Lived {
 
 /// An invariant does not hold.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("seed {seed}{}: {}\n  see it with: cargo run -p adjutant-sim -- --seed {seed} --trace", about(*.only), .violations.join("\n  "))]
+#[error("seed {seed}{}: {}\n  see it with: cargo run -p adjutant-sim -- --seed {seed} {}--trace", about(*.only), .violations.join("\n  "), again(*.only))]
 pub struct Failed {
     /// The seed.
     pub seed: u64,
     only: Option<Crash>,
     /// What was violated, as sentences.
     pub violations: Vec<String>,
-    /// The last lines of the story, where it was not printed.
-    pub story: Vec<String>,
 }
 
 fn about(only: Option<Crash>) -> String {
     only.map_or_else(String::new, |crash| format!(" with the crash {crash:?}"))
+}
+
+/// What has to be said to see a world of a sweep again: it is the last one that is shown.
+fn again(only: Option<Crash>) -> String {
+    let nth = match only {
+        None | Some(Crash::Never) => return String::new(),
+        Some(Crash::Before(nth) | Crash::After(nth)) => nth,
+        Some(Crash::AtCall(nth)) => nth / CALLS_APART,
+    };
+    format!("--sweep {nth} ")
 }
 
 impl World {
@@ -71,6 +82,9 @@ impl World {
         let digest = lived.ok().flatten();
         let mut violations = outside.violations();
         violations.extend(heard().into_iter().map(|panic| format!("a panic: {panic}")));
+        if digest.is_none() && violations.is_empty() {
+            violations.push("it has ended before it came to rest".to_owned());
+        }
         let mut counts = outside.lock().counts;
         counts.seeds = 1;
         match digest {
@@ -79,7 +93,6 @@ impl World {
                 seed: self.seed,
                 only: self.only,
                 violations,
-                story: outside.last_lines(),
             }),
         }
     }
@@ -224,17 +237,15 @@ fn run(life: Life, outside: &Outside) -> Option<Rest> {
 ///
 /// # Errors
 /// At the first that fails.
-pub fn sweep(seed: u64, commits: u64) -> Result<Counts, Failed> {
+pub fn sweep(seed: u64, commits: u64, trace: bool) -> Result<Counts, Failed> {
     let mut counts = Counts::default();
     for nth in 1..=commits {
-        for crash in [
-            Crash::Before(nth),
-            Crash::After(nth),
-            Crash::AtCall(nth * 7),
-        ] {
+        let call = Crash::AtCall(nth * CALLS_APART);
+        for crash in [Crash::Before(nth), Crash::After(nth), call] {
             let world = World {
+                seed,
+                trace,
                 only: Some(crash),
-                ..World::new(seed)
             };
             counts.add(&world.live()?.counts);
         }

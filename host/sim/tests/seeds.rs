@@ -60,7 +60,7 @@ fn two_hundred_worlds_keep_every_promise() {
 #[test]
 fn the_same_seed_is_the_same_world_to_the_last_byte() {
     let mut digests = Vec::new();
-    for seed in 1_000..1_012 {
+    for seed in 1_000..1_006 {
         let first = World::new(seed).live().expect("it holds");
         let again = World::new(seed).live().expect("it holds");
         assert_eq!(first.digest, again.digest, "seed {seed}");
@@ -68,12 +68,12 @@ fn the_same_seed_is_the_same_world_to_the_last_byte() {
         digests.push(first.digest);
     }
     digests.dedup();
-    assert_eq!(digests.len(), 12, "another seed is another world");
+    assert_eq!(digests.len(), 6, "another seed is another world");
 }
 
 #[test]
 fn a_crash_at_each_of_the_first_commits_loses_nothing() {
-    let counts = sweep(7, 12).expect("it holds");
-    assert_eq!(counts.seeds, 36);
-    assert_eq!(counts.crashes, 36);
+    let counts = sweep(7, 8, false).expect("it holds");
+    assert_eq!(counts.seeds, 24);
+    assert_eq!(counts.crashes, 24);
 }

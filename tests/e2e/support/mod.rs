@@ -5,6 +5,7 @@
 //!   [`DEADLINE`].
 //! - A host, and all that it started, is gone when its [`Server`] is dropped.
 
+#[allow(dead_code, reason = "other tests use all of it")]
 #[path = "../../../host/component/tests/common/assemble.rs"]
 mod assemble;
 mod client;
@@ -17,6 +18,7 @@ mod repo;
 mod server;
 mod team;
 
+pub(crate) use assemble::{component as assembled, module as core_module};
 pub(crate) use client::{Client, Reply};
 pub(crate) use events::{Events, all_events, of_kind};
 pub(crate) use guests::guest;

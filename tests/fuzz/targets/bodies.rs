@@ -82,9 +82,11 @@ fn start() -> Api {
     };
     let id = |answer: String| {
         let body = answer.split_once("\r\n\r\n").expect("a body").1.to_owned();
-        let from = body.find("\"id\":\"").expect("an id") + 6;
+        let from = body.find("\"id\":\"");
+        let from = from.unwrap_or_else(|| panic!("no id: {answer}")) + 6;
         body[from..from + 36].to_owned()
     };
+    api.send("/v1/apply", br#"{"agents": []}"#);
     api.ticket = id(api.send("/v1/tickets", br#"{"title": "there"}"#));
     api.agent = NIL.to_owned();
     api

@@ -41,7 +41,8 @@ impl Place {
             data: folder.join("served"),
             config: folder.join("served.toml"),
         };
-        let config = "[runs]\npark_after_ms = 20\ninstances = 200\n[store]\ncache_bytes = 4194304\n";
+        let config =
+            "[runs]\npark_after_ms = 20\ninstances = 200\n[store]\ncache_bytes = 4194304\n";
         let written =
             std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&place.config, config));
         written.map_err(|error| {

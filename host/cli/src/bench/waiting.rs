@@ -21,7 +21,7 @@ const READY_S: f64 = 2.0;
 /// Calls that the replayed journal has, besides those of its delegation.
 const JOURNALED: usize = 20_000;
 /// Requests that are done before anything is measured: more than can be in memory at a time.
-const WARM: usize = 400;
+const WARM: usize = 1_000;
 
 /// One figure, beside what it is to be.
 #[derive(Debug, Serialize)]

@@ -178,6 +178,18 @@ impl Client {
         self.answer_within(COMPILED_WITHIN, request).await
     }
 
+    /// Takes a plugin's version away; by force also where tickets need it that have not started.
+    pub(crate) async fn remove_plugin(&self, plugin: &str, force: bool) -> Result<()> {
+        let query = [("force", force.to_string())];
+        let response = self
+            .request(Method::DELETE, &path(&["plugins", plugin]), &query)
+            .timeout(ANSWER_WITHIN)
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        self.succeeded(response).await.map(|_| ())
+    }
+
     /// The agents as a forest of bosses and subordinates, as JSON.
     pub(crate) async fn agent_tree(&self) -> Result<Value> {
         self.get(&["agents", "tree"], &self.scope()).await

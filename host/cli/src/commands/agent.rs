@@ -99,7 +99,7 @@ fn picked(picks: &PicksView) -> String {
         .iter()
         .map(|one| {
             vec![
-                format!("  {}", one.agent.name),
+                one.agent.name.clone(),
                 one.tracking_status.clone(),
                 one.current.len().to_string(),
                 one.queued.to_string(),
@@ -107,7 +107,7 @@ fn picked(picks: &PicksView) -> String {
             ]
         })
         .collect();
-    let header = ["  NAME", "STATUS", "WORKING ON", "QUEUED", "SKILLS"];
+    let header = ["NAME", "STATUS", "WORKING ON", "QUEUED", "SKILLS"];
     format!("{text}\n{}", print::table(&header, &rows, print::width()))
 }
 

@@ -36,6 +36,15 @@ pub(crate) async fn run(command: &PluginCommand, global: &Global) -> Result<Code
                 print::text(&clean::line(&text, 500))?;
             }
         }
+        PluginCommand::Remove { plugin, force } => {
+            let removed = format!("{}@{}", plugin.name, plugin.version);
+            client.remove_plugin(&removed, *force).await?;
+            if global.json {
+                print::json(&serde_json::json!({ "removed": removed }))?;
+            } else {
+                print::text(&clean::line(&format!("removed {removed}"), 500))?;
+            }
+        }
     }
     Ok(Code::Ok)
 }

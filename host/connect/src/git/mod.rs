@@ -212,7 +212,7 @@ impl GitWorktrees {
     async fn take_up(&self, ticket: Uuid) -> Result<Option<Manifest>, OutsideError> {
         let (folder, making, gone) = (self.folder(ticket), self.making(ticket), self.gone(ticket));
         blocking(move || {
-            leftovers::end(&ticket_mark(ticket));
+            leftovers::end(ticket_mark(ticket));
             remove_by_way_of(&making, &gone)?;
             let manifest = fs::read(folder.join(MANIFEST))
                 .ok()
@@ -365,7 +365,7 @@ impl Worktrees for GitWorktrees {
     async fn discard(&self, ticket: Uuid) -> Result<(), OutsideError> {
         let (folder, making, gone) = (self.folder(ticket), self.making(ticket), self.gone(ticket));
         blocking(move || {
-            leftovers::end(&ticket_mark(ticket));
+            leftovers::end(ticket_mark(ticket));
             remove_by_way_of(&making, &gone)?;
             remove_by_way_of(&folder, &gone)
         })

@@ -1,5 +1,7 @@
 //! A host in this process: real components, a real engine and store, no HTTP.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use adjutant_build::build_guests;
 use adjutant_component::{Engine, EngineOptions};
 use adjutant_connect::{GitOptions, GitWorktrees};

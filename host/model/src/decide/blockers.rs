@@ -17,7 +17,7 @@ use std::collections::HashSet;
 
 /// Tickets that one transition fails at most: one batch holds only so much. The rest follows a moment
 /// later, and does not start meanwhile. (A crash in that moment releases them instead.)
-const AT_ONCE: usize = 100;
+pub(super) const AT_ONCE: usize = 100;
 /// Bytes of a blocker's title that are told.
 const TITLE: usize = 200;
 
@@ -208,7 +208,6 @@ impl Tx<'_> {
     /// Releases those that waited for tickets which have ended, or fails them, and then those that
     /// waited for them.
     pub(super) fn settle_blockers(&mut self) {
-        let mut left = AT_ONCE;
         loop {
             while let Some(blocker) = self.ended.pop() {
                 self.blocker_ended(blocker);
@@ -216,13 +215,13 @@ impl Tx<'_> {
             let Some((id, why)) = self.state.doomed.pop_first() else {
                 return;
             };
-            if left == 0 {
+            if self.may_fail == 0 {
                 self.state.doomed.insert(id, why);
                 let soon = self.context.now.saturating_add(1);
                 self.state.timers.insert((soon, Timer::Doomed));
                 return;
             }
-            left -= 1;
+            self.may_fail -= 1;
             if self
                 .state
                 .tickets

@@ -143,6 +143,8 @@ pub struct Tx<'a> {
     pub(crate) ready: Vec<AgentId>,
     /// Tickets that are over and that others may have waited for.
     pub(crate) ended: Vec<TicketId>,
+    /// How many of those that waited for them may still fail in this transition.
+    pub(crate) may_fail: usize,
 }
 
 impl<'a> Tx<'a> {
@@ -152,17 +154,22 @@ impl<'a> Tx<'a> {
         context: Context<'a>,
         command: Command,
     ) -> Result<(Outcome, Changes), Refusal> {
+        state.weights.begin();
         let mut tx = Tx {
             state,
             context,
             changes: Changes::default(),
             ready: Vec::new(),
             ended: Vec::new(),
+            may_fail: blockers::AT_ONCE,
         };
         let outcome = tx.command(command)?;
-        while !(tx.ended.is_empty() && tx.ready.is_empty()) {
+        loop {
             tx.settle_blockers();
             tx.start_all();
+            if tx.ended.is_empty() && tx.ready.is_empty() {
+                break;
+            }
         }
         tx.weigh();
         Ok((tx.refreshed(outcome), tx.changes))
@@ -279,30 +286,29 @@ impl<'a> Tx<'a> {
 
     /// A ticket to change. It counts as changed from here on.
     pub(crate) fn change_ticket(&mut self, id: TicketId) -> &mut Ticket {
-        if !self.changes.tickets.contains(&id) {
-            self.changes.tickets.push(id);
-        }
         let ticket = self
             .state
             .tickets
             .get_mut(&id)
             .expect("a transition changes tickets it has checked");
-        self.state.weights.touch(id.0, || weight::of_ticket(ticket));
+        // One that was made in this transition counts as touched, and as changed, already.
+        if self.state.weights.touch(id.0, || weight::of_ticket(ticket)) {
+            self.changes.tickets.push(id);
+        }
         ticket.updated_at = self.context.now;
         ticket
     }
 
     /// A run to change. It counts as changed from here on.
     pub(crate) fn change_run(&mut self, id: RunId) -> &mut crate::Run {
-        if !self.changes.runs.contains(&id) {
-            self.changes.runs.push(id);
-        }
         let run = self
             .state
             .runs
             .get_mut(&id)
             .expect("a transition changes runs it has checked");
-        self.state.weights.touch(id.0, || weight::of_run(run));
+        if self.state.weights.touch(id.0, || weight::of_run(run)) {
+            self.changes.runs.push(id);
+        }
         run
     }
 

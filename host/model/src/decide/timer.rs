@@ -22,7 +22,8 @@ impl Tx<'_> {
             match timer {
                 Timer::Run(run) => self.wait_is_up(run),
                 Timer::Retry(id) => self.pause_is_over(id),
-                Timer::Doomed => self.settle_blockers(),
+                // They are looked at after each transition.
+                Timer::Doomed => {}
                 Timer::Silence(run) => self.silence_is_due(run),
                 Timer::Ticket(id) => {
                     let due = self.state.tickets.get(&id).is_some_and(|ticket| {

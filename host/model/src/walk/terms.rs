@@ -70,7 +70,6 @@ impl Walk {
                 reassign: self.dice.roll(3) as u32,
             }),
             silence_ms: self.some_ms(),
-            ..Terms::default()
         }
     }
 

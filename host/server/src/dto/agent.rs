@@ -45,7 +45,7 @@ pub struct Agent {
     pub grants: Grants,
     /// What it is doing.
     pub tracking_status: Tracking,
-    /// Tickets that it works on.
+    /// Tickets that it works on: the 20 that it took up first, where there are more.
     pub current: Vec<Uuid>,
     /// Tickets that wait for it.
     pub queued: u32,

@@ -94,6 +94,9 @@ pub(crate) struct ChooseQuery {
     /// The workspace, by id or name; `default` where none is given.
     workspace: Option<String>,
     /// The task, in a line.
+    // Missing, it is as good as empty: whether there is such a boss is said first.
+    #[serde(default)]
+    #[param(required = true)]
     title: String,
     /// The task, in full.
     #[serde(default)]
@@ -124,9 +127,6 @@ pub(crate) async fn choose(
     key: Segment,
     Params(query): Params<ChooseQuery>,
 ) -> Result<Json<Picks>> {
-    if query.title.trim().is_empty() {
-        return Err(Problem::invalid("/title", "a task has a title"));
-    }
     let texts = [&query.title, &query.description, &query.request];
     if let Some(text) = texts.into_iter().find(|text| text.len() > MAX_TASK) {
         return Err(Problem::malformed(format!(
@@ -140,6 +140,9 @@ pub(crate) async fn choose(
         }
         named => app.workspace(named).await?,
     };
+    if query.title.trim().is_empty() {
+        return Err(Problem::invalid("/title", "a task has a title"));
+    }
     let (title, description) = (&query.title, &query.description);
     let picks = app
         .host

@@ -102,6 +102,10 @@ enum State {
     Closed,
 }
 
+/// How long a file that another process holds is tried again. A host that was killed while it was about
+/// to start a program leaves a process that holds all its files until the program has begun.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
+
 /// A storage that survives the database being dropped and opened again.
 #[derive(Debug, Clone)]
 struct Backend(Arc<dyn StorageBackend>);
@@ -155,10 +159,16 @@ impl RedbEngine {
                 state,
             }),
         };
-        engine
-            .blocking("opening the database", Inner::reopen)
-            .await?;
-        Ok(engine)
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let opened = engine.blocking("opening the database", Inner::reopen).await;
+            match opened {
+                Err(EngineError::InUse { .. }) if tokio::time::Instant::now() < patience => {
+                    tokio::time::sleep(PATIENCE / 30).await;
+                }
+                other => return other.map(|()| engine),
+            }
+        }
     }
 
     async fn blocking<T: Send + 'static>(

@@ -41,7 +41,7 @@ macro_rules! conformance {
         $crate::conformance!($site;
             order_and_atomicity conflicts_are_refused_alone sequence_numbers_are_dense
             operations_are_idempotent older_epochs_are_fenced events_from_the_middle_of_a_frame
-            streams_are_indexed scans_page_both_ways deletes_reset_versions
+            streams_are_indexed many_are_read_at_a_time scans_page_both_ways deletes_reset_versions
             a_full_queue_refuses too_large_is_refused watchers_hear_of_commits
             closing_drains_the_queue partitions_are_apart two_writers_fence_each_other
         );

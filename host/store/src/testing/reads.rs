@@ -40,6 +40,33 @@ pub async fn events_from_the_middle_of_a_frame(site: &dyn Site) {
     store.close().await;
 }
 
+/// Many keys and many streams come back in the order in which they were asked for.
+pub async fn many_are_read_at_a_time(site: &dyn Site) {
+    let p = partition(1);
+    let (store, epoch) = owned(site).await;
+    let make = batch(p, epoch, 1)
+        .put("b", "two")
+        .put("a", "one")
+        .append("s", 0, "x")
+        .append("s", 1, "y");
+    store.commit(make.into()).await.unwrap();
+    let make = batch(p, epoch, 2).put("b", "two again");
+    store.commit(make.into()).await.unwrap();
+    let keys = ["b", "none", "a", "b"].map(|key| key.as_bytes().to_vec());
+    let twice = Some((2, b"two again".to_vec()));
+    assert_eq!(
+        store.get_many(p, &keys).await.unwrap(),
+        [twice.clone(), None, Some((1, b"one".to_vec())), twice]
+    );
+    assert_eq!(
+        store.get_many(partition(2), &keys).await.unwrap(),
+        [const { None }; 4]
+    );
+    let streams = ["none", "s"].map(|stream| stream.as_bytes().to_vec());
+    assert_eq!(store.stream_lens(p, streams.into()).await.unwrap(), [0, 2]);
+    store.close().await;
+}
+
 /// A record must get the index that its batch says.
 pub async fn streams_are_indexed(site: &dyn Site) {
     let p = partition(1);

@@ -62,7 +62,7 @@ impl End {
         match self {
             End::Answered(Some(result)) => ended(result),
             End::Answered(None) => "its strategy answered".to_owned(),
-            End::Broke(why) => format!("broke: {why}"),
+            End::Broke(why) => format!("broke: {}", clean::first_line(why, LINE)),
             End::Stood(how) => how.clone(),
         }
     }
@@ -95,12 +95,14 @@ fn ended(result: &WorkResult) -> String {
     }
 }
 
-/// How a run ended, in a line.
-pub(super) fn of_run(recording: &Recording) -> String {
-    let end = End::of(recording).told();
-    match recording.run.error.as_deref() {
-        Some(error) if error.contains('\n') => clean::block(&end),
-        _ => clean::line(&end, LINE),
+/// How a run ended: in a line, or with all that is known of it.
+pub(super) fn of_run(recording: &Recording, full: bool) -> String {
+    match &recording.run.error {
+        Some(error) if full => clean::block(error),
+        Some(error) if error.contains('\n') => {
+            format!("{} (--full shows where)", End::of(recording).told())
+        }
+        _ => clean::line(&End::of(recording).told(), LINE),
     }
 }
 
@@ -188,7 +190,7 @@ pub(super) fn verdict(recording: &Recording, replayed: &Replayed) -> Option<Verd
 fn ending_told(ending: &Ending) -> String {
     match ending {
         Ending::Worked { result, .. } => ended(result),
-        Ending::Broke(why) => format!("broke: {why}"),
+        Ending::Broke(why) => format!("broke: {}", clean::first_line(why, LINE)),
     }
 }
 

@@ -177,10 +177,10 @@ fn shown(stage: &Stage<'_>, full: bool) -> String {
         Stage::Replayed {
             index, call, reply, ..
         } if full => format!(
-            "#{index} {}\n{}\n→\n{}",
+            "#{index} {}\n{}\n   →\n{}",
             call.name(),
-            words::whole(call),
-            words::whole(reply)
+            words::whole(call, 3),
+            words::whole(reply, 3)
         ),
         Stage::Replayed {
             index, call, reply, ..

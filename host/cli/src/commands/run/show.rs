@@ -51,6 +51,7 @@ pub(super) struct Told<'a> {
 
 /// Something that happened, for the order in time.
 enum Item<'a> {
+    Queued,
     Call(usize, &'a Entry),
     Output(&'a LogLine),
 }
@@ -59,17 +60,19 @@ impl Told<'_> {
     /// The story.
     pub(super) fn story(&self) -> String {
         let mut text = self.head();
-        let mut last = self.recording.run.queued_at;
-        let _ = writeln!(text, "\n{}", self.line(last, last, "queued"));
-        let taken_over = self.detail.resumed.as_ref().map_or(0, |from| from.calls);
-        for (at, item) in self.items() {
+        text.push('\n');
+        let items = self.items();
+        let mut last = items.first().map_or(0, |(at, _)| *at);
+        for (at, item) in items {
             match item {
+                Item::Queued => {
+                    let what = match &self.detail.resumed {
+                        None => "queued",
+                        Some(_) => "queued, to go on from here; what is above was taken over",
+                    };
+                    let _ = writeln!(text, "{}", self.line(at, last, what));
+                }
                 Item::Call(index, entry) => {
-                    if index == taken_over as usize && index > 0 {
-                        text.push_str(
-                            "    -- what is above was taken over; from here on it is new --\n",
-                        );
-                    }
                     let call = self.call(index, entry);
                     let _ = writeln!(text, "{}", self.line(at, last, &call));
                 }
@@ -120,13 +123,23 @@ impl Told<'_> {
 
     /// All that happened, in order. Calls keep theirs, whatever their times.
     fn items(&self) -> Vec<(Timestamp, Item<'_>)> {
-        let mut items: Vec<(Timestamp, Item<'_>)> = Vec::new();
+        let entries = &self.recording.journal.entries;
+        let taken_over = self.detail.resumed.as_ref().map_or(0, |from| from.calls);
+        let taken_over = entries.len().min(taken_over as usize);
+        let queued = (self.recording.run.queued_at, Item::Queued);
+        let call = |(index, entry): (usize, _)| {
+            let entry: &Entry = entry;
+            (entry.at, Item::Call(index, entry))
+        };
+        let (old, new) = entries.split_at(taken_over);
+        let mut items: Vec<_> = old.iter().enumerate().map(call).collect();
+        items.push(queued);
         let mut log = self.log.iter().peekable();
-        for (index, entry) in self.recording.journal.entries.iter().enumerate() {
+        for (index, entry) in new.iter().enumerate() {
             while let Some(line) = log.next_if(|line| millis(&line.at) < entry.at) {
                 items.push((millis(&line.at), Item::Output(line)));
             }
-            items.push((entry.at, Item::Call(index, entry)));
+            items.push(call((taken_over + index, entry)));
         }
         items.extend(log.map(|line| (millis(&line.at), Item::Output(line))));
         items
@@ -135,7 +148,7 @@ impl Told<'_> {
     fn call(&self, index: usize, entry: &Entry) -> String {
         let answer = match &entry.reply {
             None => "waits still".to_owned(),
-            Some(reply) if self.full => format!("\n{}", words::whole(reply)),
+            Some(reply) if self.full => format!("\n{}", words::whole(reply, INDENT)),
             Some(reply) => words::answered(reply),
         };
         let waited = match (entry.began, &entry.reply) {
@@ -145,11 +158,16 @@ impl Told<'_> {
             _ => String::new(),
         };
         let asked = if self.full {
-            format!("{}\n{}", entry.call.name(), words::whole(&entry.call))
+            format!(
+                "{}\n{}",
+                entry.call.name(),
+                words::whole(&entry.call, INDENT)
+            )
         } else {
             words::asked(&entry.call)
         };
-        format!("#{index} {asked}\n{:INDENT$}→ {waited}{answer}", "")
+        let answer = format!("→ {waited}{answer}").replace(" \n", "\n");
+        format!("#{index} {asked}\n{:INDENT$}{answer}", "")
     }
 
     fn output(&self, line: &LogLine) -> String {
@@ -159,7 +177,7 @@ impl Told<'_> {
 
     fn tail(&self, last: Timestamp) -> String {
         let run = &self.recording.run;
-        let end = end::of_run(self.recording);
+        let end = end::of_run(self.recording, self.full);
         match run.ended_at {
             Some(at) => format!("{}\n", self.line(at, last, &end.replace('\n', "\n    "))),
             None => {

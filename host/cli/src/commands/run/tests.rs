@@ -26,7 +26,7 @@ fn records() -> Vec<Record> {
             "text": "I begin.\u{1b}[2J\nNow.", "reply_to": null}}, "reply": {"Ok": {"message": RUN}}}},
         {"done": {"index": 1, "at": NOW + 15, "call": {"memory_get": {"key": "n"}},
             "reply": {"Err": {"denied": "no grant covers it"}}}},
-        {"begun": {"index": 2, "at": NOW + 20, "call": {"ask": {"member": "maria",
+        {"begun": {"index": 2, "at": NOW + 1_020, "call": {"ask": {"member": "maria",
             "text": "Which branch?", "timeout_ms": 60000}}}},
         {"answered": {"index": 2, "at": NOW + 2_520, "reply": {"Ok": {"external":
             {"outcome": "completed", "summary": "main"}}}}},
@@ -42,7 +42,7 @@ fn recording(change: impl FnOnce(&mut Value, &mut Value)) -> Recording {
         "plugin": {"name": "reviewer", "version": "0.1.1", "world": "subordinate", "size": 1,
             "digest": format!("sha256:{}", "0123456789abcdef".repeat(4)), "builtin": false,
             "added_at": NOW},
-        "token": BROKEN, "status": "failed", "broke": true, "queued_at": NOW,
+        "token": BROKEN, "status": "failed", "broke": true, "queued_at": NOW + 1_000,
         "error": "The component failed: unreachable\n  at work (src/lib.rs:7)", "ended_at": NOW + 2_700,
     });
     let mut ticket = json!({
@@ -75,7 +75,7 @@ fn story(full: bool) -> String {
         "id": RUN, "agent": {"id": AGENT, "name": "ada"}, "resumed": {"from": BROKEN, "calls": 2},
     }));
     let log: Vec<LogLine> = of(json!([
-        {"index": 0, "at": "2026-11-21T06:00:00.005Z", "stream": "stdout", "text": "awake\n"},
+        {"index": 0, "at": "2026-11-21T06:00:01.005Z", "stream": "stdout", "text": "awake\n"},
         {"index": 1, "at": "2026-11-21T06:00:02.590Z", "stream": "command stderr",
             "text": "one\ntwo\u{7}\n3\n4\n5\n6\n7\n8\n9\n10\n"},
     ]));
@@ -114,7 +114,7 @@ fn every_kind_of_answer_is_a_line() {
         (delegated, format!("1 delegation: ada has {TICKET} (idle)")),
         (json!({"keys": []}), "no keys".to_owned()),
         (json!({"bytes": [104, 105]}), "\"hi\"".to_owned()),
-        (json!({"bytes": [255]}), "1 bytes".to_owned()),
+        (json!({"bytes": [255]}), "1 byte".to_owned()),
         (json!({"commit": null}), "nothing to commit".to_owned()),
         (
             json!({"files": [{"name": "a", "kind": "file", "size": 1}, {"name": "b", "kind": "file",

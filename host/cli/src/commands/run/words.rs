@@ -96,6 +96,7 @@ fn told(answer: &Answer) -> String {
         Answer::Bytes(None) => "nothing".to_owned(),
         Answer::Bytes(Some(bytes)) => match std::str::from_utf8(bytes) {
             Ok(text) => quoted(text, LINE),
+            Err(_) if bytes.len() == 1 => "1 byte".to_owned(),
             Err(_) => format!("{} bytes", bytes.len()),
         },
         Answer::Keys(keys) => listed("key", keys.iter().cloned()),
@@ -128,10 +129,10 @@ fn report(report: &TaskReport) -> String {
 /// How many, and which.
 fn listed(what: &str, items: impl Iterator<Item = String>) -> String {
     let items: Vec<String> = items.collect();
-    let s = match (items.len(), what.ends_with('y')) {
+    let s = match (items.len(), what) {
         (1, _) => what.to_owned(),
-        (_, true) => format!("{}ies", what.trim_end_matches('y')),
-        (_, false) => format!("{what}s"),
+        (_, "entry") => "entries".to_owned(),
+        (_, what) => format!("{what}s"),
     };
     match items.len() {
         0 => format!("no {s}"),
@@ -149,9 +150,11 @@ fn kind(error: &CallError) -> String {
 }
 
 /// A call or a reply as JSON over several lines.
-pub(super) fn whole(value: &impl Serialize) -> String {
+pub(super) fn whole(value: &impl Serialize, indent: usize) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let text = clean::block(&text);
+    let lines = text.lines().map(|line| format!("{:indent$}{line}", ""));
+    let text = lines.collect::<Vec<_>>().join("\n");
     let end = text.floor_char_boundary(WHOLE);
     match text.len() > end {
         true => format!("{}…", &text[..end]),
