@@ -9,7 +9,8 @@ use crate::event_loop::{Dispatcher, Msg};
 use crate::execute::Execute;
 use crate::inspect::CHOOSE_WITHIN;
 use adjutant_model::{
-    AgentId, Choice, Command, Member, Outcome, PluginRef, State, Ticket, TicketId, WorkspaceId, text,
+    AgentId, Choice, Command, Member, Outcome, PluginRef, State, Ticket, TicketId, WorkspaceId,
+    text,
 };
 use adjutant_run::Asked;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use adjutant_model::{
     Workspace, WorkspaceId, Validation, has_tries, will_retry,
 };
 use adjutant_run::{Clock, Finished, Job, Ledger};
-use adjutant_store::{Store, records};
+use adjutant_store::records;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};

@@ -21,6 +21,11 @@ fn retry(attempts: u32, reassign: u32) -> Terms {
     }
 }
 
+/// How a ticket's attempt comes to its end.
+type End = fn(&mut Story, TicketId);
+/// What a selector says.
+type Says = fn(&Story) -> Result<(AgentId, Choice), String>;
+
 /// A ticket of kai's, and a part of it that is delegated to ada on these terms.
 fn delegated(story: &mut Story, terms: Terms) -> (TicketId, TicketId) {
     let root = story.give("kai", "job");
@@ -163,7 +168,7 @@ fn a_ticket_without_terms_fails_at_once_and_says_nothing_of_tries() {
 
 #[test]
 fn what_people_end_and_what_is_out_of_time_is_not_tried_again() {
-    let table: [(&str, fn(&mut Story, TicketId), Status); 4] = [
+    let table: [(&str, End, Status); 4] = [
         ("cancelled", |story, id| story.cancel(id), Status::Cancelled),
         (
             "failed by hand",
@@ -331,7 +336,7 @@ fn when_all_have_failed_the_boss_gets_the_history() {
 
 #[test]
 fn a_selector_that_finds_nobody_ends_it_with_the_history() {
-    let table: [(&str, fn(&Story) -> Result<(AgentId, Choice), String>); 4] = [
+    let table: [(&str, Says); 4] = [
         ("nobody fits", |_| Err("nobody fits".to_owned())),
         ("may not have it", |story| Ok(choice(story, "ada"))),
         ("may not have it", |story| Ok(choice(story, "sol"))),

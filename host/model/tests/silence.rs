@@ -8,6 +8,9 @@ use adjutant_model::{
 };
 use common::{Story, spec, task};
 
+/// How a run is heard of.
+type Sign = fn(&mut Story, TicketId);
+
 const WHY: &str = "it was silent for 100 ms, its limit (`silence_ms`)";
 
 fn watched(story: &mut Story, to: &str) -> TicketId {
@@ -53,7 +56,7 @@ fn a_run_that_is_silent_for_too_long_has_failed() {
 
 #[test]
 fn every_sign_of_life_counts() {
-    let table: [(&str, fn(&mut Story, TicketId)); 3] = [
+    let table: [(&str, Sign); 3] = [
         ("a call", |story, ticket| {
             story.call(ticket, Call::Team).expect("answered");
         }),

@@ -3,14 +3,15 @@
 //!
 //! The neighbour is the fan-out in a workspace of its own. First it is measured alone; then once for
 //! each kind of hostility, while strategies that do nothing else are kept under way in another
-//! workspace; at last beside all kinds together, and alone again.
+//! workspace, which has a limit (`wip`) on how many of its runs may be busy; at last beside all kinds together, and alone again.
 
 use super::load;
 use crate::exit::{Code, Error, Result};
 use crate::wire::{self, Bare, Settings};
 use adjutant_dispatch::Host;
 use adjutant_model::{
-    AgentLimits, AgentSpec, EventKind, NewTicket, TeamSpec, TicketId, WorkspaceId, WorkspaceSpec,
+    AgentLimits, AgentSpec, EventKind, NewTicket, TeamSpec, TicketId, Wip, WorkspaceId,
+    WorkspaceSpec,
 };
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -50,6 +51,8 @@ const MODES: [&str; 20] = [
 
 /// Hostile tickets of one kind under way at a time.
 const HOSTILE: usize = 4;
+/// Runs of the hostile workspace that may be busy at a time, as its operator's limit.
+const BUSY: u32 = 16;
 /// The neighbour's requests under way at a time.
 const NEIGHBOURS: usize = 4;
 /// How long the host may take to come to rest.
@@ -292,7 +295,14 @@ fn hostile() -> TeamSpec {
     }
     agents.push(agent("pawn", "bench-worker", Some("delegate"), json!({})));
     TeamSpec {
-        workspace: named("hostile"),
+        workspace: WorkspaceSpec {
+            // Without it, thousands of tickets that are handed out at once are worked on at once.
+            wip: Some(Wip {
+                runs: Some(BUSY),
+                ..Wip::default()
+            }),
+            ..named("hostile")
+        },
         agents,
     }
 }

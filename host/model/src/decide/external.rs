@@ -72,37 +72,39 @@ impl Tx<'_> {
         delegation: Option<TicketId>,
         token: Option<Token>,
     ) -> Result<&Run, String> {
-        let open: Vec<&Run> = self
-            .state
-            .live_runs()
-            .filter(|run| run.agent == agent)
-            .filter(|run| {
-                run.wait
-                    .as_ref()
-                    .is_some_and(|wait| wait.kind == WaitKind::External)
-            })
-            .collect();
+        let desk = self.state.desks.get(&agent);
+        let active = desk.map_or(&[][..], |desk| &desk.active).iter();
+        let live = active.filter_map(|id| self.state.runs.get(&self.state.tickets.get(id)?.run?));
+        let live = live.map(|run| &**run).filter(|run| !run.is_over());
+        let waits = |run: &Run| {
+            let wait = run.wait.as_ref();
+            wait.is_some_and(|wait| wait.kind == WaitKind::External)
+        };
         if let Some(token) = token {
-            let Some(run) = self.state.live_runs().find(|run| run.token == token) else {
-                return Err(self.why_stale(token));
+            let Some(run) = live.clone().find(|run| run.token == token) else {
+                let others = self.state.live_runs().any(|run| run.token == token);
+                return Err(if others {
+                    "the token belongs to another agent's delegation".to_owned()
+                } else {
+                    self.why_stale(token)
+                });
             };
-            if run.agent != agent {
-                return Err("the token belongs to another agent's delegation".to_owned());
-            }
             if delegation.is_some_and(|ticket| ticket != run.ticket) {
                 return Err("the token belongs to another delegation".to_owned());
             }
-            return open
-                .into_iter()
-                .find(|candidate| candidate.id == run.id)
-                .ok_or_else(|| {
-                    "this delegation does not wait for a report from outside".to_owned()
-                });
+            if !waits(run) {
+                return Err("this delegation does not wait for a report from outside".to_owned());
+            }
+            return Ok(run);
         }
+        let named = |run: &&Run| delegation.is_none_or(|ticket| ticket == run.ticket);
+        let open: Vec<&Run> = live.filter(|run| waits(run)).filter(named).collect();
         match open.as_slice() {
+            [] if delegation.is_some() => {
+                Err("that delegation is over, or was never given to this agent".to_owned())
+            }
             [] => Err("this agent has no open delegation that waits for a report".to_owned()),
-            [run] if delegation.is_none_or(|ticket| ticket == run.ticket) => Ok(run),
-            [_] => Err("that delegation is over, or was never given to this agent".to_owned()),
+            [run] => Ok(run),
             many => Err(format!(
                 "{} delegations to this agent are open; report with the URL from the task's footer, \
                  which says which one",
