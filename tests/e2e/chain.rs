@@ -120,7 +120,8 @@ fn a_chain_that_is_too_deep_is_refused_with_the_limit() {
 #[test]
 fn nobody_works_twice_in_one_chain() {
     let agents = [
-        boss("lead").under("head"),
+        // What its subordinate may assign to, it has to be granted too.
+        boss("lead").under("head").may_assign(&["stranger"]),
         boss("head"),
         hand("sub", "lead").may_assign(&["lead", "stranger"]),
         hand("stranger", "head"),

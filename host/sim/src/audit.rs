@@ -279,9 +279,9 @@ impl Story {
                 }
             }
         }
-        let mut titles: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut times_made: BTreeMap<&str, u32> = BTreeMap::new();
         for ticket in self.tickets.values() {
-            *titles.entry(ticket.title.as_str()).or_default() += 1;
+            *times_made.entry(ticket.title.as_str()).or_default() += 1;
             if ticket.title.starts_with("d-") && !made.contains(&ticket.id) {
                 outside.violated(format!(
                     "ticket {} {:?} is in no journal",
@@ -289,13 +289,14 @@ impl Story {
                 ));
             }
         }
-        for (title, times) in &titles {
+        for (title, times) in &times_made {
             if *times > 1 {
                 outside.violated(format!("ticket {title:?} was made {times} times"));
             }
         }
-        for (title, fate) in &outside.lock().titles.clone() {
-            let there = titles.contains_key(title.as_str());
+        let titles = outside.lock().titles.clone();
+        for (title, fate) in &titles {
+            let there = times_made.contains_key(title.as_str());
             match fate {
                 Fate::Refused if there => {
                     outside.violated(format!("{title:?} was refused, and was made"));
@@ -311,7 +312,8 @@ impl Story {
         for (_, text) in &self.messages {
             *times.entry(text).or_default() += 1;
         }
-        for (text, (ticket, fate)) in &outside.lock().posts.clone() {
+        let posts = outside.lock().posts.clone();
+        for (text, (ticket, fate)) in &posts {
             if !self.tickets.contains_key(ticket) {
                 continue;
             }
@@ -390,7 +392,8 @@ impl Story {
                 }
             }
         }
-        for (summary, (run, fate)) in &outside.lock().reports.clone() {
+        let reports = outside.lock().reports.clone();
+        for (summary, (run, fate)) in &reports {
             if run.is_none_or(|run| !self.runs.contains_key(&run)) {
                 continue;
             }
@@ -409,7 +412,8 @@ impl Story {
     }
 
     fn audit_cancelled(&self, outside: &Outside) {
-        for (workspace, ticket) in &outside.lock().cancelled.clone() {
+        let cancelled = outside.lock().cancelled.clone();
+        for (workspace, ticket) in &cancelled {
             if *workspace != self.workspace {
                 continue;
             }
@@ -448,7 +452,8 @@ impl Story {
 
 /// Tickets that people were promised are there, in some workspace; those that were not, at most once.
 pub(crate) fn audit_promises(outside: &Outside, stories: &[Story]) {
-    for (title, fate) in &outside.lock().titles.clone() {
+    let titles = outside.lock().titles.clone();
+    for (title, fate) in &titles {
         let tickets = stories.iter().flat_map(|story| story.tickets.values());
         let times = tickets.filter(|ticket| ticket.title == *title).count();
         if *fate == Fate::Acknowledged && times != 1 {

@@ -297,7 +297,6 @@ impl Life {
         let runner = RunnerOptions {
             park_after: Duration::from_millis(park[self.dice.roll(4) as usize]),
             flush_every: Duration::from_millis(200 + self.dice.roll(400)),
-            ..RunnerOptions::default()
         };
         let actors = Actors {
             outside: self.outside.clone(),

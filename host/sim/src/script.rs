@@ -306,7 +306,7 @@ impl Script {
                 group: self.dice.chance(10).then(|| "alone".to_owned()),
                 after: Vec::new(),
                 on_blocker_failure: delegation::BlockerPolicy::Fail,
-                retry: self.dice.chance(25).then(|| delegation::Retry {
+                retry: self.dice.chance(25).then_some(delegation::Retry {
                     attempts: 2,
                     backoff_ms: 500,
                     max_backoff_ms: 5_000,

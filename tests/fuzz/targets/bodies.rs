@@ -132,8 +132,9 @@ impl Api {
                 Some(stream) => stream,
                 None => TcpStream::connect(self.addr).await.expect("it listens"),
             };
-            stream.write_all(head.as_bytes()).await.expect("sent");
-            stream.write_all(body).await.expect("sent");
+            // In one piece: two would wait for each other's acknowledgement.
+            let request = [head.as_bytes(), body].concat();
+            stream.write_all(&request).await.expect("sent");
             let answer = answer(&mut stream).await;
             (stream, answer)
         });

@@ -63,9 +63,9 @@ impl Tx<'_> {
             )));
         }
         let target = self.find_agent(agent)?;
+        self.check_chain(parent, target.id)?;
         self.check_assign_to(by, parent, target)?;
         let target = target.id;
-        self.check_chain(parent, target)?;
         self.check_queue(target, 1)?;
         let (from, root) = (by.id, self.state.tickets[&parent].root);
         self.check_pair(root, from, target, 1)?;

@@ -156,7 +156,6 @@ impl Tx<'_> {
         if let Some(agent) = agent {
             self.state.take_up(agent, id);
         }
-        self.state.note_blockers(id);
         self.event(EventKind::TicketStatusChanged {
             ticket: id,
             from,
@@ -222,7 +221,6 @@ impl Tx<'_> {
         if provision {
             self.event(EventKind::RunProvisioning { ticket: id, run });
         }
-        self.watch(run);
         self.watch(run);
         self.changes.effects.push(Effect::Start(run));
     }
