@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 use wasmtime::component::{Linker, Val};
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::artifact::ArtifactCache;
 use crate::component::{Component, LoadError, World, check_form};
@@ -20,6 +20,11 @@ use crate::permits::Permits;
 /// How often running guests are looked at. A guest's time is counted in these, and it yields its
 /// thread to others as often.
 pub const TICK: Duration = Duration::from_millis(10);
+
+/// Bytes of a memory that a slot of the pool keeps mapped between two guests, as far as they were
+/// written; and bytes of a table.
+const KEPT_MEMORY: usize = 256 << 10;
+const KEPT_TABLE: usize = 16 << 10;
 
 /// Frames of a guest's stack that an error shows at most.
 const BACKTRACE_FRAMES: usize = 32;
@@ -410,7 +415,13 @@ fn config(options: &EngineOptions, pooling: bool) -> Config {
             .max_core_instance_size(2 << 20)
             .table_elements(TABLE_ELEMENTS)
             .max_memory_size(options.max_memory)
-            .decommit_batch_size(16);
+            .decommit_batch_size(16)
+            // What a guest has written is wiped in place rather than given back page by page: the
+            // next one does not fault it in again. Kept for `max_unused_warm_slots` slots at most,
+            // which is a hundred.
+            .linear_memory_keep_resident(KEPT_MEMORY)
+            .table_keep_resident(KEPT_TABLE)
+            .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config

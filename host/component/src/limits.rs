@@ -1,5 +1,6 @@
 //! What a run may use: memory, tables, handles, output and time on a processor.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -141,7 +142,8 @@ impl GuestTime {
 /// thread may have stood still for longer, which is not the guest's fault.
 ///
 /// A run that has computed for [`LONG`] shares fewer processors than there are with all others like
-/// it, a tick at a time, so that runs which ask and wait find one free however many spin.
+/// it, a tick at a time, so that runs which ask and wait find one free however many spin. A call within
+/// another's poll has that one's turn.
 #[derive(Debug)]
 pub(crate) struct Meter {
     base: Instant,
@@ -191,8 +193,11 @@ impl Meter {
         let mut future = Box::pin(future);
         let mut turn: Option<Pin<Box<dyn Future<Output = Permit> + Send>>> = None;
         std::future::poll_fn(move |cx| {
-            // Held for this one poll.
-            let _turn = if self.is_long() {
+            let within = Within::begin();
+            // Held for this one poll. A call within another's poll, a selector's that a run asks, is
+            // part of that one, whose time it counts for too: were it to wait for a turn of its own, it
+            // could be given the turn that its caller needs to go on.
+            let _turn = if self.is_long() && !within.another {
                 let waiting = turn.get_or_insert_with(|| {
                     let Turns { permits, owner } = self.turns.clone();
                     Box::pin(async move { permits.acquire(owner, 1).await })
@@ -213,6 +218,35 @@ impl Meter {
 
     fn is_long(&self) -> bool {
         self.used.used() > LONG
+    }
+}
+
+thread_local! {
+    /// Whether a guest is being polled on this thread.
+    static POLLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// One poll of a guest, until it is dropped.
+struct Within {
+    /// Whether it is within the poll of another.
+    another: bool,
+}
+
+impl Within {
+    // Not inlined: guests run on stacks that move from thread to thread between polls, and a thread's
+    // variable must not be looked up once for several polls.
+    #[inline(never)]
+    fn begin() -> Within {
+        Within {
+            another: POLLING.replace(true),
+        }
+    }
+}
+
+impl Drop for Within {
+    #[inline(never)]
+    fn drop(&mut self) {
+        POLLING.set(self.another);
     }
 }
 
@@ -257,6 +291,40 @@ mod tests {
             permits: permits.clone(),
             owner: 0,
         }
+    }
+
+    /// A run that delegates asks its selector within its own poll.
+    #[test]
+    fn a_call_within_a_call_needs_no_turn_of_its_own() {
+        use std::task::{Context, Poll, Waker};
+        let permits = Permits::new(1);
+        let long = || {
+            let meter = Meter::new(
+                Duration::from_secs(1),
+                turns(&permits),
+                GuestTime::default(),
+            );
+            for tick in 1..=4 {
+                meter.charge(meter.base + TICK * tick);
+            }
+            meter
+        };
+        let (outer, inner) = (long(), long());
+        let mut ticks = 5;
+        let computing = std::future::poll_fn(|_| {
+            ticks -= 1;
+            if ticks == 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let mut call = Box::pin(outer.measure(async { inner.measure(computing).await }));
+        let cx = &mut Context::from_waker(Waker::noop());
+        let polls = (1..=5).find(|_| call.as_mut().poll(cx).is_ready());
+        assert_eq!(polls, Some(5), "the two wait for each other's turn");
+        drop(call);
+        assert_eq!((permits.available_permits(), permits.waiting()), (1, 0));
     }
 
     #[test]

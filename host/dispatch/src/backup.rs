@@ -58,6 +58,14 @@ impl Backup {
 impl Host {
     /// Makes a backup of this moment. The host goes on meanwhile; a second backup is refused as busy.
     pub async fn backup(&self) -> Result<Backup> {
+        // In a task of its own: whoever asked may leave in the middle, and what is being written then
+        // can neither be stopped nor removed before it is whole.
+        let host = self.clone();
+        let made = tokio::spawn(async move { host.make_backup().await });
+        made.await.map_err(|error| broke(&error))?
+    }
+
+    async fn make_backup(&self) -> Result<Backup> {
         let turn = self.inner.backups.clone().try_acquire_owned();
         let turn = turn.map_err(|_| HostError::Busy {
             what: "a backup is being made already".to_owned(),

@@ -60,6 +60,8 @@ impl Dispatcher {
             None => Err(Gone("the run is over".to_owned())),
             Some(running) => match running.answer.take() {
                 Some((at, reply)) => Ok(Called::Reply(at, reply)),
+                // It waits on disk as well as in memory.
+                None if self.ending => Err(crate::stop::parked()),
                 None => Ok(Called::Waiting(self.listen(workspace, run))),
             },
         };

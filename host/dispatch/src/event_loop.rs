@@ -4,6 +4,7 @@
 use crate::batch::batch;
 use crate::execute::Execute;
 use crate::host::{HostError, HostParts};
+use crate::intake::Intake;
 use crate::keys::IdempotencyKey;
 use crate::ledger::LoopLedger;
 
@@ -17,8 +18,8 @@ use adjutant_model::{
 };
 use adjutant_run::{Called, Clock, Gone};
 use adjutant_store::{CommitError, Shortage, Store, Submitted};
-use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
+use futures::{FutureExt as _, StreamExt as _};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{self, Poll, ready};
@@ -29,6 +30,8 @@ use tokio::time::Instant;
 
 /// Batches that may be on their way; while there are as many, no message is taken.
 const MOST_IN_FLIGHT: usize = 1_024;
+/// Batches of one workspace that may be on their way: another's never waits behind more of them.
+const MOST_OF_ONE: u32 = 256;
 /// How long to wait before a workspace that could not be read is read again.
 pub(crate) const RELOAD_AFTER: Duration = Duration::from_secs(1);
 /// How long to sleep when nothing is due.
@@ -90,6 +93,20 @@ pub(crate) enum Msg {
     },
     /// The host is to stop.
     Stop { done: oneshot::Sender<()> },
+}
+
+impl Msg {
+    /// The workspace that it concerns, if it is one.
+    pub(crate) fn workspace(&self) -> Option<WorkspaceId> {
+        match self {
+            Msg::Command { workspace, .. }
+            | Msg::Keyed { workspace, .. }
+            | Msg::Guest { workspace, .. }
+            | Msg::Resume { workspace, .. }
+            | Msg::Left { workspace, .. } => Some(*workspace),
+            Msg::Apply { .. } | Msg::Query(_) | Msg::Drain { .. } | Msg::Stop { .. } => None,
+        }
+    }
 }
 
 /// A question, put to the worlds between two decisions.
@@ -173,21 +190,44 @@ impl Dispatcher {
 
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Msg>) {
+        let mut intake = Intake::default();
         loop {
             self.drained();
             if self.stopping.is_some() && self.landed() && self.cleaning.is_empty() {
                 break;
             }
-            let due = self.due_in();
+            let mut due = self.due_in();
+            if due.is_zero() {
+                // However many messages there are, what is due happens.
+                self.tick().await;
+                due = self.due_in();
+            }
+            while !intake.is_full()
+                && let Ok(message) = messages.try_recv()
+            {
+                intake.push(message);
+            }
+            // What has arrived comes first: it lets others go on.
+            if let Some(Some((result, flight))) = self.in_flight.next().now_or_never() {
+                self.arrived(result, flight);
+                continue;
+            }
+            let room = self.in_flight.len() < MOST_IN_FLIGHT;
+            let next = room.then(|| intake.pop(|id| self.may_send(id)));
+            if let Some(message) = next.flatten() {
+                self.handle(message).await;
+                tokio::task::consume_budget().await;
+                continue;
+            }
             tokio::select! {
                 biased;
                 Some((result, flight)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
                     self.arrived(result, flight);
                 }
                 Some(_) = self.cleaning.join_next(), if !self.cleaning.is_empty() => {}
-                message = messages.recv(), if self.in_flight.len() < MOST_IN_FLIGHT => {
+                message = messages.recv(), if !intake.is_full() => {
                     match message {
-                        Some(message) => self.handle(message).await,
+                        Some(message) => intake.push(message),
                         None => break,
                     }
                 }
@@ -199,6 +239,12 @@ impl Dispatcher {
             // Whoever asked may have left.
             let _ = done.send(());
         }
+    }
+
+    /// Whether a workspace may send one more batch before one of its own has arrived.
+    fn may_send(&self, workspace: WorkspaceId) -> bool {
+        let world = self.worlds.get(&workspace);
+        world.is_none_or(|world| world.in_flight < MOST_OF_ONE)
     }
 
     async fn handle(&mut self, message: Msg) {
@@ -472,7 +518,8 @@ impl Dispatcher {
 
 pub(crate) fn stopping() -> HostError {
     HostError::Unavailable(
-        "the host is stopping and takes nothing new; what runs goes on at its next start".to_owned(),
+        "the host is stopping and takes nothing new; what runs goes on at its next start"
+            .to_owned(),
     )
 }
 

@@ -390,8 +390,10 @@ impl Host {
                         let world = worlds.get(&workspace)?;
                         world.state.agent(boss).map(|agent| agent.name.clone())
                     })
-                    .await?;
-                Ok(Ok(Some((boss, name.unwrap_or_default()))))
+                    .await;
+                // The report is taken, also where there is no room for a question about its boss.
+                let name = name.ok().flatten().unwrap_or_default();
+                Ok(Ok(Some((boss, name))))
             }
             other => Err(strange(&other)),
         }

@@ -1,7 +1,7 @@
 //! The dispatcher as a run sees it: messages to the loop, and reads.
 
 use crate::event_loop::Msg;
-use crate::load::ticket_of;
+use crate::load::{goes_on, ticket_of};
 use adjutant_model::{
     CallError, ChannelId, Command, GuestCall, Member, Message, Pending, RunId, TicketId,
     WorkspaceId,
@@ -173,13 +173,11 @@ impl Ledger for LoopLedger {
         };
         let partition = records::partition(self.workspace);
         let stream = records::channel_stream(channel);
-        let page = self
-            .store
-            .read_stream(partition, &stream, from, limit + 1)
-            .await;
-        let mut page = page.map_err(|error| unreadable(error.to_string()))?;
-        let more = page.len() > limit;
-        page.truncate(limit);
+        let page = self.store.read_stream(partition, &stream, from, limit);
+        let page = page.await.map_err(|error| unreadable(error.to_string()))?;
+        let last = page.last().map(|(index, _)| *index);
+        let more = goes_on(&self.store, partition, &stream, last).await;
+        let more = more.map_err(|error| unreadable(error.to_string()))?;
         let messages = page
             .iter()
             .map(|(_, bytes)| records::decode("message", bytes));

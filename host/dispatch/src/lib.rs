@@ -24,6 +24,7 @@ mod host;
 #[cfg(feature = "testing")]
 mod inside;
 mod inspect;
+mod intake;
 mod keys;
 mod launch;
 mod ledger;

@@ -208,8 +208,26 @@ pub(crate) async fn memory(
     Ok(())
 }
 
+/// Bytes of what is kept beside a journal that one page brings along, but for its first record.
+const PAGE_BESIDE: u64 = 32 << 20;
+
+/// Whether a stream goes on after a page of it, `last` the page's last index. A page may be short because
+/// its records are large.
+pub(crate) async fn goes_on(
+    store: &Store,
+    partition: Partition,
+    stream: &[u8],
+    last: Option<u64>,
+) -> Result<bool, StoreError> {
+    match last {
+        Some(last) => Ok(store.stream_len(partition, stream).await? > last + 1),
+        None => Ok(false),
+    }
+}
+
 /// Records of a run's journal from a stored one on, at most `limit` of those, with what is kept beside
-/// them. Each stored record is a list, and comes with its place.
+/// them. Each stored record is a list, and comes with its place. A page is short where the records are
+/// large: only an empty one is the end.
 pub(crate) async fn journal_page(
     store: &Store,
     partition: Partition,
@@ -220,9 +238,16 @@ pub(crate) async fn journal_page(
     let stream = records::journal_stream(run);
     let mut page = Vec::new();
     let mut beside = HashSet::new();
+    let mut left = PAGE_BESIDE;
     for (index, bytes) in store.read_stream(partition, &stream, from, limit).await? {
         let stored = journal::decode(&bytes)?;
-        beside.extend(stored.beside());
+        let more = stored.beside();
+        let large: u64 = more.iter().map(|payload| payload.bytes).sum();
+        if !page.is_empty() && left < large {
+            break;
+        }
+        left = left.saturating_sub(large);
+        beside.extend(more);
         page.push((index, stored));
     }
     let mut kept = HashMap::with_capacity(beside.len());

@@ -78,6 +78,7 @@ impl PluginShelf {
             .get(&wanted)
             .is_some_and(|known| known.digest == digest)
         {
+            self.remember(component);
             return Ok(());
         }
         let plugin = describe(&builtin.name, &builtin.version, &component, true, now);
@@ -85,7 +86,9 @@ impl PluginShelf {
         self.change(|table| {
             table.add_builtin(plugin);
             Ok(())
-        })
+        })?;
+        self.remember(component);
+        Ok(())
     }
 
     /// Registers a component.
@@ -117,6 +120,7 @@ impl PluginShelf {
         }
         self.keep(&plugin, &bytes).await?;
         self.change(|table| table.add(plugin.clone()))?;
+        self.remember(component);
         Ok(plugin)
     }
 
@@ -144,6 +148,7 @@ impl PluginShelf {
                 component.digest()
             )));
         }
+        self.remember(component.clone());
         Ok(component)
     }
 
@@ -175,17 +180,18 @@ impl PluginShelf {
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Arc<Component>, HostError> {
-        let component = self
-            .engine
-            .load_async(bytes, None)
-            .await
-            .map_err(|error| HostError::Plugin(error.to_string()))?;
+        let loaded = self.engine.load_async(bytes, None).await;
+        let component = loaded.map_err(|error| HostError::Plugin(error.to_string()))?;
+        Ok(component)
+    }
+
+    /// Keeps a component that is registered in memory. One that is refused leaves nothing.
+    fn remember(&self, component: Arc<Component>) {
         let mut components = self
             .components
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        components.insert(component.digest().to_owned(), component.clone());
-        Ok(component)
+        components.insert(component.digest().to_owned(), component);
     }
 
     /// Writes the component's file, then its record.

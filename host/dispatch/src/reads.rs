@@ -287,11 +287,10 @@ impl Host {
         let limit = limit.clamp(1, MOST);
         let partition = records::partition(workspace);
         let store = &self.inner.store;
-        let mut page = load::journal_page(store, partition, run, from, limit + 1).await?;
-        let more = page.len() > limit;
-        page.truncate(limit);
-        let last = page.last().filter(|_| more);
-        let next = last.map(|(index, _)| (index + 1).to_string());
+        let page = load::journal_page(store, partition, run, from, limit).await?;
+        let stream = records::journal_stream(run);
+        let last = page.last().map(|(index, _)| *index);
+        let next = self.next(partition, &stream, last).await?;
         Ok(Page {
             items: page.into_iter().flat_map(|(_, records)| records).collect(),
             next,
@@ -370,6 +369,17 @@ impl Host {
         Ok(None)
     }
 
+    /// Where the page after this one of a stream begins, if there is one.
+    async fn next(
+        &self,
+        partition: Partition,
+        stream: &[u8],
+        last: Option<u64>,
+    ) -> Result<Option<String>> {
+        let more = load::goes_on(&self.inner.store, partition, stream, last).await?;
+        Ok(last.filter(|_| more).map(|last| (last + 1).to_string()))
+    }
+
     /// Records of a stream from an index on, with theirs.
     async fn stream<T: DeserializeOwned>(
         &self,
@@ -381,17 +391,10 @@ impl Host {
     ) -> Result<Page<(u64, T)>> {
         let limit = limit.clamp(1, MOST);
         let partition = records::partition(workspace);
-        let mut page = self
-            .inner
-            .store
-            .read_stream(partition, stream, from, limit + 1)
-            .await?;
-        let more = page.len() > limit;
-        page.truncate(limit);
-        let next = page
-            .last()
-            .filter(|_| more)
-            .map(|(index, _)| (index + 1).to_string());
+        let store = &self.inner.store;
+        let page = store.read_stream(partition, stream, from, limit).await?;
+        let last = page.last().map(|(index, _)| *index);
+        let next = self.next(partition, stream, last).await?;
         let items: Result<Vec<(u64, T)>> = page
             .into_iter()
             .map(|(index, bytes)| Ok((index, records::decode(what, &bytes)?)))

@@ -2,7 +2,8 @@
 //!
 //! A run that waits, or is about to do something outside, is dropped at once when all that it did is
 //! on disk: it goes on from there at the next start. One that is in the middle of something outside, a
-//! command above all, gets the time to finish it, for it would have to begin again.
+//! command above all, gets the time to finish it, for it would have to begin again. Worktrees that are
+//! being ended get a time of their own; what is left of them is ended at the next start.
 //!
 //! Invariants:
 //! - From the first message on no run starts, and nothing new is taken from outside.
@@ -15,10 +16,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+/// How long worktrees that are being ended are waited for after that. Those that are left are ended at
+/// the next start.
+const CLEANING_WITHIN: Duration = Duration::from_secs(20);
+
 /// A host that is about to stop.
 pub(crate) struct Draining {
     /// When the runs that are left are dropped.
     until: Instant,
+    /// When the worktrees that are being ended are left as they are; none once they were.
+    cleaning_until: Option<Instant>,
     /// Runs that were dropped in the middle of something.
     dropped: usize,
     done: oneshot::Sender<usize>,
@@ -37,8 +44,10 @@ impl Dispatcher {
         if runs > 0 {
             tracing::info!(runs, ?within, "stopping: runs finish what they are doing");
         }
+        let until = Instant::now() + within;
         self.draining = Some(Draining {
-            until: Instant::now() + within,
+            until,
+            cleaning_until: Some(until + CLEANING_WITHIN),
             dropped: 0,
             done,
         });
@@ -61,6 +70,17 @@ impl Dispatcher {
                 draining.dropped += dropped;
             }
         }
+        if let Some(draining) = &mut self.draining
+            && draining.cleaning_until.is_some_and(|at| at <= Instant::now())
+            && !self.cleaning.is_empty()
+        {
+            draining.cleaning_until = None;
+            tracing::warn!(
+                left = self.cleaning.len(),
+                "the time is over: worktrees that are being ended are left for the next start"
+            );
+            self.cleaning.abort_all();
+        }
         let idle = self.worlds.values().all(|world| world.running.is_empty());
         if idle
             && self.cleaning.is_empty()
@@ -72,11 +92,16 @@ impl Dispatcher {
         }
     }
 
-    /// How long until the runs that are left are dropped.
+    /// How long until the runs that are left are dropped, or the worktrees that are being ended are left.
     pub(crate) fn stop_in(&self) -> Option<Duration> {
-        let running = || self.worlds.values().any(|world| !world.running.is_empty());
-        let draining = self.draining.as_ref().filter(|_| running())?;
-        Some(draining.until.saturating_duration_since(Instant::now()))
+        let draining = self.draining.as_ref()?;
+        let running = self.worlds.values().any(|world| !world.running.is_empty());
+        let until = if running {
+            draining.until
+        } else {
+            draining.cleaning_until?
+        };
+        Some(until.saturating_duration_since(Instant::now()))
     }
 
     /// Whether nothing is on its way to the disk that can arrive there.

@@ -4,6 +4,7 @@
 //! says how many to take.
 
 mod checks;
+mod progress;
 mod terms;
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -53,6 +54,8 @@ struct Walk {
     messages: Vec<MessageId>,
     refused: usize,
     done: usize,
+    /// Nothing has a deadline, so that only what happens ends a wait.
+    calm: bool,
 }
 
 impl Walk {
@@ -76,9 +79,12 @@ impl Walk {
         let mut lost = spec("lost", "worker", Some("kai"));
         lost.limits.max_concurrent = 2;
         let mut kai = spec("kai", "boss", None);
-        kai.limits.max_concurrent = 2;
+        // One that has time for one ticket only may wait for itself, by way of another boss.
+        kai.limits.max_concurrent = 1 + u32::from(seed % 4 < 2);
         kai.grants.assign_to = vec!["sol".to_owned()];
-        story.team(vec![lost, kai]).expect("a good team");
+        let mut sol = spec("sol", "boss", None);
+        sol.grants.assign_to = vec!["kai".to_owned()];
+        story.team(vec![lost, kai, sol]).expect("a good team");
         Walk {
             story,
             dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
@@ -89,6 +95,7 @@ impl Walk {
             messages: Vec::new(),
             refused: 0,
             done: 0,
+            calm: seed.is_multiple_of(2),
         }
     }
 
@@ -136,6 +143,9 @@ impl Walk {
     }
 
     fn some_ms(&mut self) -> Option<u64> {
+        if self.calm {
+            return None;
+        }
         let some = [None, Some(0), Some(5), Some(50), Some(u64::MAX)];
         some[self.dice.roll(some.len())]
     }
@@ -488,7 +498,7 @@ impl Walk {
             },
             18 => Call::CreateTicket {
                 draft: Draft {
-                    key: None,
+                    key: self.dice.chance(20).then(|| "same".to_owned()),
                     title: self.a_text(),
                     description: String::new(),
                     expected_output_schema: None,
@@ -577,6 +587,7 @@ fn walk(seed: u64) -> (usize, usize, BTreeSet<&'static str>) {
             walk.check_reload();
         }
     }
+    walk.check_progress();
     (walk.done, walk.refused, terms::seen(&walk.story.events))
 }
 

@@ -9,7 +9,7 @@ use adjutant_dispatch::{Builtin, Host, HostOptions, HostParts};
 use adjutant_model::{
     AgentSpec, EventKind, NewTicket, TeamSpec, Ticket, TicketId, WorkspaceId, WorkspaceSpec,
 };
-use adjutant_store::{Options, RedbEngine, Store};
+use adjutant_store::{Batch, Options, RedbEngine, Store, records};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -133,6 +133,24 @@ impl Bench {
     pub(crate) async fn restart(self) -> Bench {
         self.host.shutdown().await;
         Bench::start_in(self.folder.clone(), HostOptions::default()).await
+    }
+
+    /// Stops, puts something into an agent's memory, however large, and starts again.
+    pub(crate) async fn with_memory(self, agent: &str, key: &str, value: Vec<u8>) -> Bench {
+        let agent = self.host.agent(self.workspace, agent).await;
+        let key = records::memory_key(agent.expect("an agent").agent.id, key);
+        let partition = records::partition(self.workspace);
+        self.host.shutdown().await;
+        let engine = RedbEngine::open(self.folder.path().join("store"), Default::default()).await;
+        let engine = Arc::new(engine.expect("a database"));
+        let store = Store::open(engine, Options::default()).await;
+        let store = store.expect("a store");
+        let epoch = store.acquire(partition).await.expect("the partition");
+        let mut batch = Batch::new(partition, [7; 16], epoch);
+        batch.put.push((key, Some(value)));
+        store.commit(batch).await.expect("stored");
+        store.close().await;
+        Bench::start_in(self.folder, HostOptions::default()).await
     }
 
     pub(crate) async fn team(&self, agents: Vec<AgentSpec>) {

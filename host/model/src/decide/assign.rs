@@ -2,7 +2,7 @@
 
 use super::{Tx, check_len};
 use crate::{
-    Agent, AgentId, Effect, EventKind, Outcome, Refusal, RunStatus, Status, Ticket, TicketId, Timestamp,
+    Agent, AgentId, Effect, EventKind, Outcome, Refusal, RunStatus, Status, TicketId, Timestamp,
 };
 
 impl Tx<'_> {
@@ -150,15 +150,6 @@ impl Tx<'_> {
                 self.end_ticket(child, Status::Cancelled, why);
             }
         }
-    }
-
-    /// Whether a child was made before the run that its parent has now, and cancelled: the run that
-    /// waited for it is gone, so it is neither waited for nor taken for a repetition of the same key.
-    pub(super) fn is_left_over(&self, parent: TicketId, child: &Ticket) -> bool {
-        let run = self.state.tickets[&parent].run;
-        // A run that was resumed still waits for what the one before it has delegated.
-        let run = run.map(|run| self.state.runs.get(&run).map_or(run, |run| run.first().run));
-        child.status == Status::Cancelled && run.is_some_and(|run| child.id.0 < run.0)
     }
 
     pub(super) fn set_status(

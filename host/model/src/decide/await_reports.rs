@@ -28,7 +28,7 @@ impl Tx<'_> {
                     self.state
                         .tickets
                         .get(id)
-                        .is_some_and(|t| t.delegated_by.is_some() && !self.is_left_over(parent, t))
+                        .is_some_and(|t| t.delegated_by.is_some() && !self.is_of_old(parent, t))
                 })
                 .copied()
                 .collect();
@@ -155,13 +155,6 @@ impl Tx<'_> {
         if let Some(until) = wait.until {
             self.state.timers.insert((until, Timer::Run(run)));
         }
-        // What it waits for may be in the queue of one who waits for it: see `queue`.
-        if let WaitKind::Reports { tickets, .. } = &wait.kind {
-            let state = &*self.state;
-            let open = tickets.iter().filter_map(|id| state.tickets.get(id));
-            let open = open.filter(|ticket| ticket.status == Status::Open);
-            self.ready.extend(open.filter_map(|ticket| ticket.assignee));
-        }
         let record = self.change_run(run);
         record.status = RunStatus::Waiting;
         record.wait = Some(wait);
@@ -171,12 +164,26 @@ impl Tx<'_> {
             ticket.children.shrink_to_fit();
             ticket.runs.shrink_to_fit();
         }
+        self.go_round(ticket);
         if self.state.workspace.wip != crate::Wip::default() {
             // One that waits leaves room for another.
             self.ready.push(self.state.runs[&run].agent);
         }
         self.watch(run);
         self.event(EventKind::RunWaiting { ticket, run, what });
+    }
+
+    /// A ticket's run waits now. What it waits for, by way of whatever, may be in the queue of one who
+    /// waits for it: see [`State::next_of`](crate::State).
+    fn go_round(&mut self, ticket: TicketId) {
+        let state = &*self.state;
+        let needed = state.needed_by(&[ticket]);
+        let open = needed.iter().filter_map(|id| state.tickets.get(id));
+        let open = open.filter(|ticket| ticket.status == Status::Open);
+        let mut agents: Vec<_> = open.filter_map(|ticket| ticket.assignee).collect();
+        agents.sort_unstable();
+        agents.dedup();
+        self.ready.extend(agents);
     }
 
     /// Ends a run's wait with an answer.

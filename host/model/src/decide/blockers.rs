@@ -60,9 +60,9 @@ impl State {
         }
     }
 
-    /// Whether a ticket needs one of these to be over, by way of what it waits for and of what is below
-    /// it.
-    fn needs(&self, id: TicketId, any: &[TicketId]) -> bool {
+    /// Whether a ticket needs one of these to be over, by way of what it waits for, of what is below it,
+    /// and of who has its group before it.
+    pub(crate) fn needs(&self, id: TicketId, any: &[TicketId]) -> bool {
         let mut seen = HashSet::from([id]);
         let mut rest = vec![id];
         while let Some(id) = rest.pop() {
@@ -75,8 +75,9 @@ impl State {
             if ticket.status.is_over() {
                 continue;
             }
+            let rivals = self.group_of(id).map_or_else(Vec::new, |group| self.rivals(group));
             let next = blockers(ticket).iter().chain(&ticket.children);
-            rest.extend(next.filter(|id| seen.insert(**id)));
+            rest.extend(next.chain(&rivals).filter(|id| seen.insert(**id)));
         }
         false
     }

@@ -9,7 +9,6 @@ use super::Tx;
 use crate::{
     Agent, Assignment, Budget, Dimension, Left, Refusal, RunId, Spend, TicketId, Timestamp,
 };
-use std::collections::HashSet;
 
 impl Tx<'_> {
     /// Refuses a delegation for which the budgets from the parent up have no room.
@@ -18,15 +17,9 @@ impl Tx<'_> {
         parent: TicketId,
         assignments: &[Assignment],
     ) -> Result<(), Refusal> {
-        let mut keys = HashSet::new();
-        let new: Vec<(String, Option<Budget>)> = assignments
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| {
-                let key = one.key.as_deref();
-                key.is_none_or(|name| self.by_key(parent, key).is_none() && keys.insert(name))
-            })
-            .map(|(i, one)| (format!("/{i}/budget"), one.terms.budget))
+        let new = self.new_of(parent, assignments).into_iter();
+        let new: Vec<(String, Option<Budget>)> = new
+            .map(|at| (format!("/{at}/budget"), assignments[at].terms.budget))
             .collect();
         self.check_budget(parent, &new)
     }

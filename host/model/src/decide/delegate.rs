@@ -5,7 +5,7 @@ use crate::{
     Agent, AgentId, Assignment, Author, Choice, Confidence, Delegated, EventKind, Refusal, Status,
     Ticket, TicketId, Violation, weight,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Whom the selector chose for an assignment, or why nobody.
 pub(super) type Choices = Vec<Option<Result<(AgentId, Choice), String>>>;
@@ -107,9 +107,11 @@ impl Tx<'_> {
         assignments: &[Assignment],
         choices: &Choices,
     ) -> Result<Vec<(AgentId, Choice)>, Refusal> {
-        self.check_room(assignments.len())?;
-        self.check_parent(parent, assignments.len())?;
-        let bytes = assignments.iter().map(|one| {
+        let new = self.new_of(parent, assignments);
+        self.check_room(new.len())?;
+        self.check_parent(parent, new.len())?;
+        let bytes = new.iter().map(|at| {
+            let one = &assignments[*at];
             let texts = [&*one.title, &*one.description, &*one.notes];
             weight::of_new(&texts, one.expected_output_schema.as_ref())
         });
@@ -162,7 +164,7 @@ impl Tx<'_> {
             }
         }
         if wrong.is_empty() {
-            self.check_demand(boss, parent, &chosen)?;
+            self.check_demand(boss, parent, new.iter().map(|at| chosen[*at].0))?;
             Ok(chosen)
         } else {
             Err(Refusal::Invalid(wrong))
@@ -174,12 +176,12 @@ impl Tx<'_> {
         &self,
         boss: &Agent,
         parent: TicketId,
-        chosen: &[(AgentId, Choice)],
+        chosen: impl Iterator<Item = AgentId>,
     ) -> Result<(), Refusal> {
         let root = self.state.tickets[&parent].root;
         let mut demand: BTreeMap<AgentId, u32> = BTreeMap::new();
-        for (agent, _) in chosen {
-            *demand.entry(*agent).or_default() += 1;
+        for agent in chosen {
+            *demand.entry(agent).or_default() += 1;
         }
         for (agent, more) in demand {
             self.check_queue(agent, more as usize)?;
@@ -216,6 +218,18 @@ impl Tx<'_> {
         self.check_chain(parent, agent)
     }
 
+    /// Which assignments will be new tickets, by their place: those under a key that is known already,
+    /// or that stands before in the same call, are not.
+    pub(super) fn new_of(&self, parent: TicketId, assignments: &[Assignment]) -> Vec<usize> {
+        let mut keys = HashSet::new();
+        let all = assignments.iter().enumerate();
+        let new = all.filter(|(_, one)| {
+            let key = one.key.as_deref();
+            key.is_none_or(|name| self.by_key(parent, key).is_none() && keys.insert(name))
+        });
+        new.map(|(at, _)| at).collect()
+    }
+
     pub(super) fn by_key(&self, parent: TicketId, key: Option<&str>) -> Option<Delegated> {
         self.child_by_key(parent, key?)
             .and_then(|child| {
@@ -234,8 +248,9 @@ impl Tx<'_> {
             })
     }
 
-    /// Whether a child is what is left of an attempt that failed: it was made for an earlier run, and is
-    /// not done. What was done for that run need not be done again.
+    /// Whether a child is what is left of an earlier run of its parent, and not done: nobody waits for it
+    /// any more, and the same key means a new one. What was done for that run need not be done again. (A
+    /// run that was resumed is the same as the one that it goes on from.)
     pub(super) fn is_of_old(&self, parent: TicketId, child: &Ticket) -> bool {
         let run = self.state.tickets[&parent].run;
         let run = run.and_then(|run| self.state.runs.get(&run));
@@ -272,6 +287,8 @@ impl Tx<'_> {
         let root = self.state.tickets[&parent].root;
         self.check_pair(root, boss.id, agent, 1)?;
         self.hand_over(id, agent, reason)?;
+        // Whoever made it: from now on it is this boss's, and brings no more than the boss may do.
+        self.change_ticket(id).delegated_by = Some(boss.id);
         self.count_pair(root, boss.id, agent);
         Ok(())
     }

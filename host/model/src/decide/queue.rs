@@ -44,7 +44,7 @@ impl State {
             .map_or(Priority::Medium, |ticket| ticket.priority())
     }
 
-    fn group_of(&self, id: TicketId) -> Option<&String> {
+    pub(crate) fn group_of(&self, id: TicketId) -> Option<&String> {
         self.tickets.get(&id)?.terms.as_ref()?.group.as_ref()
     }
 
@@ -166,36 +166,45 @@ impl State {
     /// The next ticket of an agent's queue that may start now.
     pub(crate) fn next_of(&self, agent: AgentId, now: Timestamp) -> Option<TicketId> {
         let (record, desk) = (self.agents.get(&agent)?, self.desks.get(&agent)?);
-        let next = || {
-            let mut queue = desk.queue.iter().copied();
-            queue.find(|id| self.is_free(*id, now))
-        };
+        let mut queue = desk.queue.iter().copied();
         if desk.active.len() < record.limits.max_concurrent as usize {
-            return next().filter(|_| self.has_wip(agent));
+            return queue
+                .find(|id| self.is_free(*id, now))
+                .filter(|_| self.has_wip(agent));
         }
-        next().filter(|id| self.stands_still(agent, *id))
+        if desk.queue.is_empty() {
+            return None;
+        }
+        // Where what it works on waits for a ticket in its own queue, by way of others that wait
+        // likewise, none of them would ever go on without one more start.
+        let mut needed = self.needed_by(&desk.active);
+        needed.retain(|id| {
+            let own = self.tickets.get(id).map(|ticket| ticket.assignee);
+            own == Some(Some(agent)) && self.is_free(*id, now)
+        });
+        queue.find(|id| needed.contains(id))
     }
 
-    /// Whether what an agent works on waits for a ticket in its own queue, by way of other agents that
-    /// wait likewise: without one more start none of them would ever go on.
-    fn stands_still(&self, agent: AgentId, queued: TicketId) -> bool {
-        let Some(desk) = self.desks.get(&agent) else {
-            return false;
-        };
-        let mut seen: HashSet<TicketId> = desk.active.iter().copied().collect();
-        let mut rest: Vec<TicketId> = desk.active.clone();
+    /// These tickets, and all that their end waits for: reports, the agents that are to work on what is
+    /// queued, what comes before that, and who holds its group.
+    pub(crate) fn needed_by(&self, tickets: &[TicketId]) -> HashSet<TicketId> {
+        let mut seen: HashSet<TicketId> = tickets.iter().copied().collect();
+        let mut rest = tickets.to_vec();
         while let Some(id) = rest.pop() {
             if seen.len() > MOST_SEARCHED {
-                return false;
+                break;
             }
             let Some(ticket) = self.tickets.get(&id) else {
                 continue;
             };
             let mut next: Vec<TicketId> = Vec::new();
             if ticket.status == Status::Open {
-                // It waits for its agent, so for all that the agent works on.
                 let desk = ticket.assignee.and_then(|agent| self.desks.get(&agent));
                 next.extend(desk.into_iter().flat_map(|desk| &desk.active));
+                let blockers = ticket.terms.iter().flat_map(|terms| &terms.blocked_by);
+                next.extend(blockers.filter(|id| !self.is_past(**id)));
+                let group = self.group_of(id).and_then(|name| self.groups.get(name));
+                next.extend(group.and_then(|group| group.holder));
             } else {
                 let run = ticket.run.and_then(|run| self.runs.get(&run));
                 let Some(WaitKind::Reports { tickets, .. }) =
@@ -205,12 +214,23 @@ impl State {
                 };
                 next.extend(tickets.iter().filter(|id| !self.is_past(**id)));
             }
-            if next.contains(&queued) {
-                return true;
-            }
             rest.extend(next.into_iter().filter(|id| seen.insert(*id)));
         }
-        false
+        seen
+    }
+
+    /// Tickets of a group that may hold it before another one does: the one that holds it, and those in
+    /// queues that wait for no blocker.
+    pub(crate) fn rivals(&self, group: &str) -> Vec<TicketId> {
+        let Some(group) = self.groups.get(group) else {
+            return Vec::new();
+        };
+        let ready = |id: &TicketId| {
+            let terms = self.tickets.get(id).and_then(|ticket| ticket.terms.as_ref());
+            terms.is_some_and(|terms| terms.blocked_by.iter().all(|id| self.is_past(*id)))
+        };
+        let waiting = group.waiting.iter().map(|(_, id)| *id).filter(ready);
+        group.holder.into_iter().chain(waiting).collect()
     }
 }
 
@@ -297,7 +317,10 @@ impl Tx<'_> {
             .desks
             .get(&agent)
             .map_or(0, |desk| desk.queue.len());
-        if queued + more <= record.limits.max_queued as usize {
+        // What starts at once waits in no queue.
+        let active = self.state.desks.get(&agent).map_or(0, |desk| desk.active.len());
+        let starts = (record.limits.max_concurrent as usize).saturating_sub(active);
+        if queued + more <= starts.saturating_add(record.limits.max_queued as usize) {
             return Ok(());
         }
         Err(Refusal::Busy(format!(
@@ -320,19 +343,30 @@ impl Tx<'_> {
             group,
             self.context.limits.memory_key_bytes,
         )?;
-        let mut above = parent;
-        while let Some(ticket) = above.and_then(|id| self.state.tickets.get(&id)) {
-            if self.state.group_of(ticket.id) == Some(group) {
-                return Err(Refusal::invalid(
-                    format!("{path}/group"),
-                    format!(
-                        "ticket {} above it is of group {group:?} too: it would wait for that one, \
-                         and that one for it",
-                        ticket.id
-                    ),
-                ));
-            }
-            above = ticket.parent;
+        let above = parent.into_iter().flat_map(|id| self.state.line(id));
+        let above: Vec<TicketId> = above.map(|ticket| ticket.id).collect();
+        let same = |id: &&TicketId| self.state.group_of(**id) == Some(group);
+        if let Some(id) = above.iter().find(same) {
+            return Err(Refusal::invalid(
+                format!("{path}/group"),
+                format!(
+                    "ticket {id} above it is of group {group:?} too: it would wait for that one, and \
+                     that one for it"
+                ),
+            ));
+        }
+        if above.is_empty() {
+            return Ok(());
+        }
+        let mut rivals = self.state.rivals(group).into_iter();
+        if let Some(id) = rivals.find(|id| self.state.needs(*id, &above)) {
+            return Err(Refusal::invalid(
+                format!("{path}/group"),
+                format!(
+                    "ticket {id} is of group {group:?} and waits for one above this one: this would \
+                     wait for that, and that for this"
+                ),
+            ));
         }
         Ok(())
     }
