@@ -30,10 +30,7 @@ fn eight_subordinates_are_at_work_at_the_same_time() {
     });
     let server = Server::start();
     server.add(&["scripted"]);
-    server.apply(&team(
-        Some(&repo),
-        [lead].into_iter().chain(subordinates),
-    ));
+    server.apply(&team(Some(&repo), [lead].into_iter().chain(subordinates)));
     let parts = NAMES.map(|name| json!({"title": format!("Part of {name}"), "to": name}));
     let id = server.tell(
         "lead",

@@ -2,9 +2,7 @@
 
 mod run;
 
-pub(crate) use run::{
-    RunCommand, RunListArgs, RunReplayArgs, RunResumeArgs, RunShowArgs,
-};
+pub(crate) use run::{RunCommand, RunListArgs, RunReplayArgs, RunResumeArgs, RunShowArgs};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -281,7 +279,7 @@ Examples:
 Examples:
   adjutant ticket create --to lead \"Count the lines by language\"
   adjutant ticket create --to lead --schema answer.json --wait \"How many tests are there?\"")]
-    Create(TicketCreateArgs),
+    Create(Box<TicketCreateArgs>),
     /// Cancel a ticket and all below it.
     Cancel {
         /// The ticket's id.

@@ -80,10 +80,8 @@ impl Team {
         }
         let agents = file.agents.into_iter().enumerate();
         let agents = agents.map(|(place, table)| agent(place, table));
-        let (mut agents, bosses): (Vec<AgentSpec>, Vec<bool>) = agents
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .unzip();
+        let (mut agents, bosses): (Vec<AgentSpec>, Vec<bool>) =
+            agents.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         for place in (0..agents.len()).filter(|place| bosses[*place]) {
             let commands = team_commands(&agents, &agents[place].name);
             agents[place].grants.commands = commands;

@@ -212,8 +212,11 @@ impl Dispatcher {
                 self.arrived(result, flight);
                 continue;
             }
-            let room = self.in_flight.len() < MOST_IN_FLIGHT;
-            let next = room.then(|| intake.pop(|id| self.may_send(id)));
+            // Without room nothing arrives, and yet questions are answered and the host can be stopped.
+            // What is handed in meanwhile is bounded: whoever asks is refused, and runs wait.
+            let no_room = self.no_room();
+            let few = no_room || self.in_flight.len() < MOST_IN_FLIGHT;
+            let next = few.then(|| intake.pop(|id| no_room || self.may_send(id)));
             if let Some(message) = next.flatten() {
                 self.handle(message).await;
                 tokio::task::consume_budget().await;

@@ -9,7 +9,8 @@ use adjutant_component::Engine;
 use adjutant_connect::ports::Worktrees;
 use adjutant_model::{
     AgentId, Command, Limits, Message, MessageId, NewTicket, Outcome, Plugin, Refusal,
-    ReportOutcome, Spend, Status, TeamSpec, Ticket, TicketId, Timestamp, Token, Workspace, WorkspaceId,
+    ReportOutcome, Spend, Status, TeamSpec, Ticket, TicketId, Timestamp, Token, Workspace,
+    WorkspaceId,
 };
 use adjutant_run::{Clock, Runner, RunnerOptions};
 use adjutant_store::{Shortage, Store, records};
@@ -175,8 +176,7 @@ impl Host {
         crate::backup::sweep(shelf.folder());
         let limits = Arc::new(options.limits.clone());
         let execute = execute.unwrap_or_else(|| {
-            let runner =
-                Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
+            let runner = Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
             let shelf = shelf.clone();
             Arc::new(Components { shelf, runner })
         });
@@ -418,7 +418,11 @@ impl Host {
             .await
     }
 
-    pub(crate) async fn ticket_command(&self, workspace: WorkspaceId, command: Command) -> Result<Ticket> {
+    pub(crate) async fn ticket_command(
+        &self,
+        workspace: WorkspaceId,
+        command: Command,
+    ) -> Result<Ticket> {
         match self.command(workspace, command).await? {
             Outcome::Ticket(ticket) => Ok(*ticket),
             other => Err(strange(&other)),

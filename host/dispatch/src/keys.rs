@@ -193,7 +193,10 @@ impl Dispatcher {
             _ => Ok(None),
         };
         match found {
-            Ok(None) => self.command(workspace, command, Some(key), Some(reply)).await,
+            Ok(None) => {
+                self.command(workspace, command, Some(key), Some(reply))
+                    .await
+            }
             Ok(Some(result)) => match self.again(workspace, result).await {
                 // In order: what is on its way to the disk is there when this is answered.
                 Ok(outcome) => {
@@ -264,10 +267,7 @@ mod tests {
         let mut again = Keys::default();
         let (key, value) = &puts[0];
         let value = value.as_ref().expect("a value");
-        again.load(
-            key,
-            records::decode("key", value).expect("reads"),
-        );
+        again.load(key, records::decode("key", value).expect("reads"));
         assert_eq!(again.find(&one).expect("no conflict"), Some(found));
     }
 

@@ -2,16 +2,16 @@
 
 use crate::cleaning::commit_message;
 use crate::event_loop::Msg;
+use crate::execute::Execute;
 use crate::host::HostError;
 use crate::ledger::LoopLedger;
 use crate::load;
-use crate::execute::Execute;
 use crate::turns::Turn;
 use adjutant_connect::ports::{OutsideError, Worktree, Worktrees};
 use adjutant_connect::{Provision, Repo};
 use adjutant_model::{
     Agent, Authority, Branch, Command, Ending, Journal, Outcome, Pending, Run, RunId, Ticket,
-    Workspace, WorkspaceId, Validation, has_tries, will_retry,
+    Validation, Workspace, WorkspaceId, has_tries, will_retry,
 };
 use adjutant_run::{Clock, Finished, Job, Ledger};
 use adjutant_store::records;

@@ -41,11 +41,39 @@ impl LoopLedger {
         if held.borrow().is_none() {
             return;
         }
-        self.held_up().since.get_or_insert(Instant::now());
+        self.note(true);
         // An error says that the store is gone: then so is the loop, which tells.
         let _ = held.wait_for(Option::is_none).await;
+        self.note(false);
+    }
+
+    /// Waits for an answer, and counts the time for which there was no room: what was handed in before
+    /// is held up as well.
+    async fn answered<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut held = self.store.held();
+        tokio::pin!(answer);
+        loop {
+            let no_room = held.borrow_and_update().is_some();
+            self.note(no_room);
+            tokio::select! {
+                biased;
+                answer = &mut answer => {
+                    self.note(false);
+                    return answer;
+                }
+                // An error says that the store is gone: then so is the loop, which tells.
+                Ok(()) = held.changed() => {}
+                else => return answer.await,
+            }
+        }
+    }
+
+    /// Takes note of whether the run is held up now.
+    fn note(&self, no_room: bool) {
         let mut held_up = self.held_up();
-        if let Some(since) = held_up.since.take() {
+        if no_room {
+            held_up.since.get_or_insert(Instant::now());
+        } else if let Some(since) = held_up.since.take() {
             held_up.so_far += since.elapsed();
         }
     }
@@ -82,7 +110,7 @@ impl LoopLedger {
             .send(message(reply))
             .await
             .map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())
+        self.answered(answer).await.map_err(|_| gone())
     }
 
     async fn query<T: Send + 'static>(
@@ -128,7 +156,10 @@ impl Ledger for LoopLedger {
 
     fn held_up(&self) -> Duration {
         let held_up = LoopLedger::held_up(self);
-        held_up.so_far + held_up.since.map_or(Duration::ZERO, |since| since.elapsed())
+        held_up.so_far
+            + held_up
+                .since
+                .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     async fn resume(&self, run: RunId) -> Result<Called, Gone> {
@@ -203,5 +234,58 @@ impl Ledger for LoopLedger {
             reply,
         };
         let _ = self.messages.send(message).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adjutant_store::testing::SimDisk;
+    use adjutant_store::{Batch, Options, RedbEngine, RedbOptions};
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn what_was_handed_in_before_the_disk_was_full_is_held_up_as_well() {
+        let disk = SimDisk::default();
+        let engine = RedbEngine::with_backend(Arc::new(disk.clone()), RedbOptions::default()).await;
+        let engine = Arc::new(engine.expect("a database"));
+        let store = Store::open(engine, Options::default()).await;
+        let store = store.expect("a store");
+        let epoch = store.acquire(records::HOST).await.expect("the partition");
+        let (messages, mut loops) = mpsc::channel(1);
+        let ledger = Arc::new(LoopLedger {
+            messages,
+            store: store.clone(),
+            workspace: WorkspaceId(Uuid::nil()),
+            held_up: Mutex::default(),
+        });
+        let call = ledger.clone();
+        let call = tokio::spawn(async move {
+            call.call(RunId(Uuid::nil()), Vec::new(), 0, None, true)
+                .await
+        });
+        let Some(Msg::Guest { reply, .. }) = loops.recv().await else {
+            panic!("it was handed in")
+        };
+        assert_eq!(Ledger::held_up(&*ledger), Duration::ZERO);
+        disk.hold_at_most(Some(disk.size()));
+        let mut batch = Batch::new(records::HOST, [1; 16], epoch);
+        batch.put.push((b"large".to_vec(), Some(vec![1; 8 << 20])));
+        let written = store.submit(batch);
+        while Ledger::held_up(&*ledger) == Duration::ZERO {
+            tokio::task::yield_now().await;
+        }
+        disk.hold_at_most(None);
+        written.await.expect("there is room again");
+        reply.send(Ok(Called::Journaled)).expect("it waits");
+        call.await.expect("no panic").expect("it is answered");
+        let held_up = Ledger::held_up(&*ledger);
+        assert!(held_up > Duration::ZERO);
+        assert_eq!(
+            Ledger::held_up(&*ledger),
+            held_up,
+            "it is held up no longer"
+        );
     }
 }

@@ -33,21 +33,21 @@ mod plugins;
 mod reads;
 mod recovery;
 mod removing;
-mod stop;
-mod views;
 mod status;
+mod stop;
 mod turns;
+mod views;
 mod world;
 
 pub use backup::Backup;
 pub use clock::SystemClock;
 pub use execute::Execute;
-pub use keys::IdempotencyKey;
 pub use host::{Builtin, Host, HostError, HostOptions, HostParts, Reported, StartError};
 #[cfg(feature = "testing")]
 pub use inside::Inside;
+pub use keys::IdempotencyKey;
 pub use status::{HostStatus, RunCounts, Share, TicketCounts};
 pub use views::{
-    AgentView, Candidates, LogLine, MessageView, Page, Picks, RunRecording, TicketFilter, TicketNode,
-    Versioned,
+    AgentView, Candidates, LogLine, MessageView, Page, Picks, RunRecording, TicketFilter,
+    TicketNode, Versioned,
 };

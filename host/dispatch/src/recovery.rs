@@ -1,8 +1,8 @@
 //! Reading workspaces: at the start, and again where a write has failed. Either way runs go on from
 //! their journals.
 
-use crate::event_loop::{Dispatcher, RELOAD_AFTER};
 use crate::commands::STORE_WITHIN;
+use crate::event_loop::{Dispatcher, RELOAD_AFTER};
 use crate::load;
 use crate::world::World;
 use adjutant_model::{Command, Ending, RunId, RunStatus, Workspace, WorkspaceId};

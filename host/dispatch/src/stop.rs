@@ -71,7 +71,9 @@ impl Dispatcher {
             }
         }
         if let Some(draining) = &mut self.draining
-            && draining.cleaning_until.is_some_and(|at| at <= Instant::now())
+            && draining
+                .cleaning_until
+                .is_some_and(|at| at <= Instant::now())
             && !self.cleaning.is_empty()
         {
             draining.cleaning_until = None;

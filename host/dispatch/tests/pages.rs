@@ -1,6 +1,5 @@
 //! Pages of large records are shorter than was asked for, and lose nothing.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use adjutant_dispatch::Page;

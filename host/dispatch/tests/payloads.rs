@@ -1,6 +1,5 @@
 //! Large answers are kept beside the journal, and are read back like all others.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use adjutant_dispatch::HostOptions;
@@ -171,7 +170,7 @@ async fn a_missing_payload_is_named_as_damage() {
         }
     };
     let page = bench.host.journal(bench.workspace, run, 0, 100).await;
-    named(&page.err().expect("it cannot be shown").to_string());
+    named(&page.expect_err("it cannot be shown").to_string());
     let closed = bench
         .host
         .set_status(bench.workspace, child, Status::Done, true);

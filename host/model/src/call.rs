@@ -4,8 +4,8 @@
 //! secret and nothing that changes between two replays. Large contents are named by their digest.
 
 use crate::{
-    Agent, AgentId, Budget, Confidence, Join, Joined, Message, MessageId, Refusal, ReportOutcome, Status,
-    Terms, Ticket, TicketId, Timestamp, Tracking, Validation, Violation, WorkPlan,
+    Agent, AgentId, Budget, Confidence, Join, Joined, Message, MessageId, Refusal, ReportOutcome,
+    Status, Terms, Ticket, TicketId, Timestamp, Tracking, Validation, Violation, WorkPlan,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

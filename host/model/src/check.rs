@@ -53,7 +53,10 @@ fn reasons(state: &State) {
             dependents.entry(*blocker).or_default().insert(ticket.id);
         }
     }
-    assert_eq!(dependents, state.dependents, "who waits for whom is what tickets say");
+    assert_eq!(
+        dependents, state.dependents,
+        "who waits for whom is what tickets say"
+    );
     for (agent, desk) in &state.desks {
         let full = desk.active.len() >= state.agents[agent].limits.max_concurrent as usize;
         let scarce = state.workspace.wip != crate::Wip::default();
@@ -94,7 +97,10 @@ fn silence(state: &State, now: Timestamp, timers: &mut BTreeSet<(u64, Timer)>) {
         let (Some(limit), Some(heard)) = (limit, heard) else {
             continue;
         };
-        assert!(heard.timer <= heard.at.saturating_add(limit), "it is found out in time");
+        assert!(
+            heard.timer <= heard.at.saturating_add(limit),
+            "it is found out in time"
+        );
         assert!(heard.timer > now, "it is due: {run:?}");
         timers.insert((heard.timer, Timer::Silence(run.id)));
     }
@@ -130,7 +136,10 @@ fn budgets(state: &State, now: Timestamp, limits: &Limits) {
             );
         }
         let left = state.budget_left(ticket.id, now);
-        assert_eq!(left.guest_ms.is_some(), state.authority(ticket.id).guest_time.is_some());
+        assert_eq!(
+            left.guest_ms.is_some(),
+            state.authority(ticket.id).guest_time.is_some()
+        );
     }
     let grace = limits.budget_grace_ms * 1_000;
     for run in state.runs.values() {
@@ -202,7 +211,10 @@ fn desks_and_waits(state: &State, now: Timestamp) {
         };
         assert_eq!(place, wanted, "{ticket:?}");
         let waits = ticket.status == Status::Open && ticket.assignee.is_some();
-        assert!(waits || ticket.not_before.is_none() && !ticket.is_choosing(), "{ticket:?}");
+        assert!(
+            waits || ticket.not_before.is_none() && !ticket.is_choosing(),
+            "{ticket:?}"
+        );
         if has_run {
             assert!(
                 !matches!(ticket.status, Status::Open | Status::Backlog),

@@ -42,8 +42,8 @@ mod walk;
 mod weight;
 mod workspace;
 
-pub use authority::{Authority, Dimension, Granter, Left};
 pub use agent::{Activity, Agent, AgentLimits, Grants, PluginRef, Tracking};
+pub use authority::{Authority, Dimension, Granter, Left};
 pub use call::{
     Answer, Assignment, Call, CallError, Delegated, Draft, ExitReply, FileEntry, FileKind, Filter,
     Member, Reply, TicketView,

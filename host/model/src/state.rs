@@ -8,12 +8,12 @@
 //! - Everything here can be made again from what is stored: the indexes are derived.
 
 use crate::decide::{Group, Heard, Pairs};
+use crate::shared::Shared;
+use crate::weight::{self, Weights};
 use crate::{
     Activity, Agent, AgentId, ChannelId, Limits, Member, Run, RunId, RunStatus, Status, Ticket,
     TicketId, Timestamp, Tracking, Wait, WaitKind, Workspace,
 };
-use crate::shared::Shared;
-use crate::weight::{self, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Tickets that a member is said to work on, at most: whoever asks for the team gets this for each.

@@ -4,10 +4,10 @@
 //! says how many to take.
 
 mod checks;
-mod progress;
-mod terms;
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod progress;
+mod terms;
 
 use crate::{
     AgentId, Answer, Assignment, Author, Branch, Call, Changes, ChannelId, Command, Draft, Ending,
@@ -440,7 +440,9 @@ impl Walk {
                     Assignment {
                         terms: self.a_terms(),
                         after: if self.dice.chance(30) {
-                            ["same".to_owned(), self.a_ticket().to_string()][self.dice.roll(2)..][..1].to_vec()
+                            ["same".to_owned(), self.a_ticket().to_string()][self.dice.roll(2)..]
+                                [..1]
+                                .to_vec()
                         } else {
                             Vec::new()
                         },

@@ -41,14 +41,20 @@ fn two_bosses() -> Story {
 fn what_somebody_waits_for_starts_though_other_work_is_before_it_in_the_queue() {
     let mut story = two_bosses();
     let (one, two) = (story.give("east", "one"), story.give("west", "two"));
-    let before = [story.give("east", "unrelated"), story.give("west", "unrelated")];
+    let before = [
+        story.give("east", "unrelated"),
+        story.give("west", "unrelated"),
+    ];
     let for_west = hand(&mut story, one, "west");
     story.waits(one, story.awaits(&[for_west], Join::All));
     let for_east = hand(&mut story, two, "east");
     story.waits(two, story.awaits(&[for_east], Join::All));
     let started = [for_west, for_east].map(|id| story.live(id).is_some());
     assert!(started.contains(&true), "{started:?}");
-    assert!(before.iter().all(|id| story.live(*id).is_none()), "nobody waits for those");
+    assert!(
+        before.iter().all(|id| story.live(*id).is_none()),
+        "nobody waits for those"
+    );
 }
 
 #[test]
@@ -61,7 +67,9 @@ fn what_a_child_comes_after_starts_though_its_agent_waits_for_the_child() {
         after: vec![next.to_string()],
         ..task("after the other")
     };
-    let parts = story.delegate_all(root, vec![child]).expect("it can be seen");
+    let parts = story
+        .delegate_all(root, vec![child])
+        .expect("it can be seen");
     story.waits(root, story.awaits(&parts, Join::All));
     assert!(story.live(next).is_some(), "without it nothing goes on");
 }

@@ -3,7 +3,8 @@
 mod common;
 
 use adjutant_model::{
-    Command, Effect, Ending, Join, NewTicket, Outcome, Refusal, RunStatus, Status, TicketId, Tracking,
+    Command, Effect, Ending, Join, NewTicket, Outcome, Refusal, RunStatus, Status, TicketId,
+    Tracking,
 };
 use common::{Story, spec};
 use serde_json::json;

@@ -15,8 +15,8 @@ use crate::start::{Start, worked};
 use adjutant_component::bindings::{Failure, Report};
 use adjutant_component::{Component, HostError, HostResult, LoadError, Stop};
 use adjutant_model::{
-    Agent, Authority, Call, CallError, ChannelId, Ending, GuestCall, Journal, Limits, Member, Message,
-    Pending, Reply, Run, RunId, Ticket, TicketId, Timestamp,
+    Agent, Authority, Call, CallError, ChannelId, Ending, GuestCall, Journal, Limits, Member,
+    Message, Pending, Reply, Run, RunId, Ticket, TicketId, Timestamp,
 };
 use async_trait::async_trait;
 use std::ops::ControlFlow;

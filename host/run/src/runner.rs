@@ -133,7 +133,10 @@ impl Runner {
         start.see_through(work, &self.options, crowded).await
     }
 
-    pub(crate) fn prepared(&self, component: &Arc<Component>) -> Result<Arc<Prepared<Session>>, LoadError> {
+    pub(crate) fn prepared(
+        &self,
+        component: &Arc<Component>,
+    ) -> Result<Arc<Prepared<Session>>, LoadError> {
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = prepared.get(component.digest()) {
             return Ok(known.clone());
@@ -143,7 +146,10 @@ impl Runner {
         Ok(new)
     }
 
-    pub(crate) fn selector(&self, component: &Arc<Component>) -> Result<Arc<PreparedSelector>, LoadError> {
+    pub(crate) fn selector(
+        &self,
+        component: &Arc<Component>,
+    ) -> Result<Arc<PreparedSelector>, LoadError> {
         let mut selectors = self
             .selectors
             .lock()

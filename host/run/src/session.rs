@@ -1,15 +1,15 @@
 //! One start of a run, from the guest's first call to its last: replay, then live.
 
 use crate::ending::RunStop;
-use crate::output::Output;
 use crate::offline::Offline;
+use crate::output::Output;
 use crate::ports::{Called, Clock, Gone, Ledger};
 use crate::selecting::Chooser;
 use adjutant_component::{GuestClock, GuestTime, HostError, HostResult, HostStop};
 use adjutant_connect::ports::{OutsideError, Worktree};
 use adjutant_model::{
-    Agent, Answer, Author, Authority, Call, CallError, Choice, GuestCall, Journal, Limits, Message, MessageId,
-    MessageKind, Pending, Reply, RunId, Ticket, Timestamp, Violation, schema,
+    Agent, Answer, Author, Authority, Call, CallError, Choice, GuestCall, Journal, Limits, Message,
+    MessageId, MessageKind, Pending, Reply, RunId, Ticket, Timestamp, Violation, schema,
 };
 use serde_json::Value;
 use std::future::Future;

@@ -31,7 +31,10 @@ impl FromRequestParts<App> for Keyed {
         };
         let body = Extension::<WholeBody>::from_request_parts(parts, &app).await;
         let body = body.map(|Extension(WholeBody(body))| body);
-        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("", |target| target.as_str());
         let request = [
             parts.method.as_str().as_bytes(),
             target.as_bytes(),
@@ -72,7 +75,8 @@ fn given(headers: &HeaderMap) -> Result<Option<String>> {
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text);
-    if key.is_empty() || key.len() > MOST || !key.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+    if key.is_empty() || key.len() > MOST || !key.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+    {
         return Err(wrong());
     }
     Ok(Some(key.to_owned()))

@@ -58,7 +58,13 @@ pub(crate) struct WriteErrors;
 /// Errors of what changes something that has an ETag.
 pub(crate) struct ChangeErrors;
 
-const BODY: [Kind; 5] = [Kind::TooLarge, Kind::MediaType, Kind::Invalid, Kind::Limit, Kind::Full];
+const BODY: [Kind; 5] = [
+    Kind::TooLarge,
+    Kind::MediaType,
+    Kind::Invalid,
+    Kind::Limit,
+    Kind::Full,
+];
 
 impl IntoResponses for PlainErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {

@@ -12,6 +12,9 @@ use async_trait::async_trait;
 use crate::batch::{Item, Op, Partition, Version};
 use crate::error::{EngineError, Shortage};
 
+/// A value with its version.
+pub type Found = (Version, Vec<u8>);
+
 /// A database under the store.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
@@ -24,11 +27,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn apply(&self, group: Arc<Group>) -> Result<(), EngineError>;
 
     /// A key's version and value.
-    async fn get(
-        &self,
-        partition: Partition,
-        key: Vec<u8>,
-    ) -> Result<Option<(Version, Vec<u8>)>, EngineError>;
+    async fn get(&self, partition: Partition, key: Vec<u8>) -> Result<Option<Found>, EngineError>;
 
     /// Versions and values of many keys, in the order of the keys. In one snapshot where the engine
     /// can; an engine that has a faster way than one key after the other should take it.
@@ -36,7 +35,7 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         partition: Partition,
         keys: Vec<Vec<u8>>,
-    ) -> Result<Vec<Option<(Version, Vec<u8>)>>, EngineError> {
+    ) -> Result<Vec<Option<Found>>, EngineError> {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             found.push(self.get(partition, key).await?);

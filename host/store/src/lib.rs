@@ -34,8 +34,8 @@ pub mod testing;
 pub use batch::{Batch, Item, MAX_KEY, Op, Partition, Receipt, Version};
 pub use disk::{RawRate, RedbEngine, RedbOptions, raw_group_commit};
 pub use engine::{
-    Append, Engine, Frame, FrameAt, FrameHead, Group, Head, HeadChange, LoadRequest, Loaded, Page,
-    Scan, Write,
+    Append, Engine, Found, Frame, FrameAt, FrameHead, Group, Head, HeadChange, LoadRequest, Loaded,
+    Page, Scan, Write,
 };
 pub use error::{CommitError, EngineError, Shortage, StoreError};
 pub use store::{HandedIn, Options, Store, Submitted};

@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::batch::{Batch, Item, Partition, Receipt, Version};
-use crate::engine::{Engine, LoadRequest, Page, Scan};
+use crate::batch::{Batch, Item, Partition, Receipt};
+use crate::engine::{Engine, Found, LoadRequest, Page, Scan};
 use crate::error::{CommitError, EngineError, Shortage, StoreError};
 use crate::writer::{Job, Writer};
 
@@ -221,11 +221,7 @@ impl Store {
     ///
     /// # Errors
     /// When the storage fails or is closed.
-    pub async fn get(
-        &self,
-        partition: Partition,
-        key: &[u8],
-    ) -> Result<Option<(Version, Vec<u8>)>, StoreError> {
+    pub async fn get(&self, partition: Partition, key: &[u8]) -> Result<Option<Found>, StoreError> {
         self.reading(|| self.engine.get(partition, key.to_vec()))
             .await
     }
@@ -239,7 +235,7 @@ impl Store {
         &self,
         partition: Partition,
         keys: &[Vec<u8>],
-    ) -> Result<Vec<Option<(Version, Vec<u8>)>>, StoreError> {
+    ) -> Result<Vec<Option<Found>>, StoreError> {
         self.reading(|| self.engine.get_many(partition, keys.to_vec()))
             .await
     }

@@ -154,7 +154,12 @@ impl Server {
         super::until("the end of all runs", || {
             let status = self.client.get("/v1/status").ok();
             let zero = |path: &str| status.pointer(path).is_some_and(|value| *value == 0);
-            let all = ["/runs/live", "/runs/in_memory", "/instances/now", "/worktrees"];
+            let all = [
+                "/runs/live",
+                "/runs/in_memory",
+                "/instances/now",
+                "/worktrees",
+            ];
             all.into_iter().all(zero).then_some(())
         });
     }

@@ -93,7 +93,10 @@ async fn all(
     };
     let loads = workloads();
     let known = || loads.iter().map(|load| load.name).chain(waiting::NAMES);
-    let unknown = args.workload.iter().find(|name| !known().any(|known| known == *name));
+    let unknown = args
+        .workload
+        .iter()
+        .find(|name| !known().any(|known| known == *name));
     if let Some(unknown) = unknown {
         let known: Vec<&str> = known().collect();
         return Err(Error::Usage(format!(

@@ -22,7 +22,7 @@ pub(crate) async fn run(command: TicketCommand, global: &Global) -> Result<Code>
             show(tree, global.json)?;
             Ok(Code::Ok)
         }
-        TicketCommand::Create(args) => create(&client, args, global.json).await,
+        TicketCommand::Create(args) => create(&client, *args, global.json).await,
         TicketCommand::Cancel { ticket, reason } => {
             let ticket = client.cancel(&ticket, &reason).await?;
             if global.json {
@@ -160,7 +160,6 @@ fn terms(args: &TicketCreateArgs) -> Result<Terms> {
         retry,
         silence_ms: args.silence.map(milliseconds),
         budget: args.budget,
-        ..Terms::default()
     })
 }
 

@@ -75,7 +75,9 @@ impl State {
             if ticket.status.is_over() {
                 continue;
             }
-            let rivals = self.group_of(id).map_or_else(Vec::new, |group| self.rivals(group));
+            let rivals = self
+                .group_of(id)
+                .map_or_else(Vec::new, |group| self.rivals(group));
             let next = blockers(ticket).iter().chain(&ticket.children);
             rest.extend(next.chain(&rivals).filter(|id| seen.insert(**id)));
         }

@@ -231,21 +231,20 @@ impl Tx<'_> {
     }
 
     pub(super) fn by_key(&self, parent: TicketId, key: Option<&str>) -> Option<Delegated> {
-        self.child_by_key(parent, key?)
-            .and_then(|child| {
-                let assignee = child.assignee?;
-                let choice = child.choice.clone();
-                Some(Delegated {
-                    ticket: child.id,
-                    assignee,
-                    assignee_name: self.state.agents.get(&assignee)?.name.clone(),
-                    reason: choice
-                        .as_ref()
-                        .map(|c| c.reason.clone())
-                        .unwrap_or_default(),
-                    confidence: choice.map_or(Confidence::High, |c| c.confidence),
-                })
+        self.child_by_key(parent, key?).and_then(|child| {
+            let assignee = child.assignee?;
+            let choice = child.choice.clone();
+            Some(Delegated {
+                ticket: child.id,
+                assignee,
+                assignee_name: self.state.agents.get(&assignee)?.name.clone(),
+                reason: choice
+                    .as_ref()
+                    .map(|c| c.reason.clone())
+                    .unwrap_or_default(),
+                confidence: choice.map_or(Confidence::High, |c| c.confidence),
             })
+        })
     }
 
     /// Whether a child is what is left of an earlier run of its parent, and not done: nobody waits for it

@@ -337,7 +337,14 @@ impl Tx<'_> {
                     self.post_by(run, parent, MessageKind::Report, report, Vec::new(), None);
                 }
                 None => {
-                    self.post(parent, author, MessageKind::Report, report, Vec::new(), None);
+                    self.post(
+                        parent,
+                        author,
+                        MessageKind::Report,
+                        report,
+                        Vec::new(),
+                        None,
+                    );
                 }
             }
         }

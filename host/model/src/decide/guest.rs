@@ -3,8 +3,8 @@
 use super::Tx;
 use crate::command::GuestCall;
 use crate::{
-    Agent, Answer, Call, CallError, Outcome, Pending, Record, Refusal, Reply, RunId, Status, TicketId,
-    TicketView, Timestamp, Wait, WaitKind,
+    Agent, Answer, Call, CallError, Outcome, Pending, Record, Refusal, Reply, RunId, Status,
+    TicketId, TicketView, Timestamp, Wait, WaitKind,
 };
 
 /// Tickets that one `tickets.list` answers with at most.

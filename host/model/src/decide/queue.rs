@@ -179,9 +179,13 @@ impl State {
         // likewise, none of them would ever go on without one more start.
         let mut needed = self.needed_by(&desk.active);
         needed.retain(|id| {
-            let own = self.tickets.get(id).map(|ticket| ticket.assignee);
-            own == Some(Some(agent)) && self.is_free(*id, now)
+            let ticket = self.tickets.get(id);
+            let own = ticket.filter(|ticket| ticket.assignee == Some(agent));
+            own.is_some_and(|ticket| ticket.status == Status::Open) && self.is_free(*id, now)
         });
+        if needed.is_empty() {
+            return None;
+        }
         queue.find(|id| needed.contains(id))
     }
 
@@ -226,7 +230,10 @@ impl State {
             return Vec::new();
         };
         let ready = |id: &TicketId| {
-            let terms = self.tickets.get(id).and_then(|ticket| ticket.terms.as_ref());
+            let terms = self
+                .tickets
+                .get(id)
+                .and_then(|ticket| ticket.terms.as_ref());
             terms.is_some_and(|terms| terms.blocked_by.iter().all(|id| self.is_past(*id)))
         };
         let waiting = group.waiting.iter().map(|(_, id)| *id).filter(ready);
@@ -318,7 +325,11 @@ impl Tx<'_> {
             .get(&agent)
             .map_or(0, |desk| desk.queue.len());
         // What starts at once waits in no queue.
-        let active = self.state.desks.get(&agent).map_or(0, |desk| desk.active.len());
+        let active = self
+            .state
+            .desks
+            .get(&agent)
+            .map_or(0, |desk| desk.active.len());
         let starts = (record.limits.max_concurrent as usize).saturating_sub(active);
         if queued + more <= starts.saturating_add(record.limits.max_queued as usize) {
             return Ok(());

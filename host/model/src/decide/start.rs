@@ -34,7 +34,10 @@ impl Tx<'_> {
         });
         let bytes = weight::of_given(&given);
         if let Err(refusal) = self.check_tree_bytes(id, bytes) {
-            let why = format!("{} cannot start: {refusal}", self.state.agents[&agent_id].name);
+            let why = format!(
+                "{} cannot start: {refusal}",
+                self.state.agents[&agent_id].name
+            );
             return self.end_ticket(id, Status::Failed, &why);
         }
         self.stop_retrying(id);

@@ -2,7 +2,9 @@
 
 use super::Walk;
 use crate::state::Timer;
-use crate::{AgentId, Changes, ChannelId, Command, Effect, Journal, RunId, State, TicketId, WaitKind};
+use crate::{
+    AgentId, Changes, ChannelId, Command, Effect, Journal, RunId, State, TicketId, WaitKind,
+};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 

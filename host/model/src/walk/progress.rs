@@ -17,7 +17,9 @@ impl Walk {
             },
             agents: Vec::new(),
         };
-        self.story.run(Command::SaveTeam(settings)).expect("no limit on busy runs");
+        self.story
+            .run(Command::SaveTeam(settings))
+            .expect("no limit on busy runs");
         let until = self.story.now + SOON;
         loop {
             let next = self.story.state.next_timer();
@@ -35,9 +37,14 @@ impl Walk {
         for ticket in state.tickets.values().filter(|one| !one.status.is_over()) {
             let needed = state.needed_by(&[ticket.id]);
             assert!(
-                needed.iter().any(|id| self.is_for_people(&state.tickets[id])),
+                needed
+                    .iter()
+                    .any(|id| self.is_for_people(&state.tickets[id])),
                 "it waits for ever: {ticket:#?}\nfor {:#?}",
-                needed.iter().map(|id| &state.tickets[id]).collect::<Vec<_>>()
+                needed
+                    .iter()
+                    .map(|id| &state.tickets[id])
+                    .collect::<Vec<_>>()
             );
         }
     }

@@ -2,9 +2,7 @@
 
 use super::Walk;
 use super::common::chosen;
-use crate::{
-    AgentId, BlockerPolicy, Command, EventKind, Priority, Retry, RunId, Terms, TicketId,
-};
+use crate::{AgentId, BlockerPolicy, Command, EventKind, Priority, Retry, RunId, Terms, TicketId};
 use std::collections::BTreeSet;
 
 /// What is to happen in enough walks.

@@ -309,7 +309,7 @@ pub struct NewTicket {
     #[serde(default)]
     pub deadline_ms: Option<u64>,
     /// How urgent it is; `medium` where none is given.
-    #[serde(default)]
+    #[serde(default = "medium")]
     pub priority: Priority,
     /// Tickets of the workspace with the same word here are never worked on at the same time.
     #[serde(default)]
@@ -318,7 +318,7 @@ pub struct NewTicket {
     #[serde(default)]
     pub blocked_by: Vec<Uuid>,
     /// What happens when one of those fails or is cancelled; `fail` where none is given.
-    #[serde(default)]
+    #[serde(default = "fail")]
     pub on_blocker_failure: BlockerPolicy,
     /// How often it is tried; once where none is given.
     #[serde(default)]
@@ -336,6 +336,14 @@ pub struct NewTicket {
     /// The name of the person who makes it; `operator` where none is given.
     #[serde(default)]
     pub created_by: Option<String>,
+}
+
+fn medium() -> Priority {
+    Priority::Medium
+}
+
+fn fail() -> BlockerPolicy {
+    BlockerPolicy::Fail
 }
 
 fn strict() -> Validation {

@@ -185,12 +185,6 @@ words! {
     }
 }
 
-impl Default for Priority {
-    fn default() -> Self {
-        Priority::Medium
-    }
-}
-
 words! {
     /// What happens to a ticket when one that it waits for fails or is cancelled.
     BlockerPolicy = BlockerPolicy {
@@ -198,12 +192,6 @@ words! {
         Fail = "fail",
         /// It starts all the same.
         Release = "release",
-    }
-}
-
-impl Default for BlockerPolicy {
-    fn default() -> Self {
-        BlockerPolicy::Fail
     }
 }
 

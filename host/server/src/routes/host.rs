@@ -33,10 +33,7 @@ pub(crate) async fn health(_: Params<NoQuery>) -> Json<Health> {
     tag = "host",
     responses((status = 200, description = "How it is doing now", body = HostStatus), PlainErrors)
 )]
-pub(crate) async fn status(
-    State(app): State<App>,
-    _: Params<NoQuery>,
-) -> Result<Json<HostStatus>> {
+pub(crate) async fn status(State(app): State<App>, _: Params<NoQuery>) -> Result<Json<HostStatus>> {
     Ok(Json(HostStatus::of(&app.host.status().await?)))
 }
 

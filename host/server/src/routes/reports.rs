@@ -5,8 +5,8 @@
 //! or in headers, and are never shown or logged.
 
 use crate::dto::{ReportReceipt, ReportStatus, TaskReport, Usage};
-use crate::keyed::Keyed;
 use crate::extract::{MaybeJson, Params, Segment, id};
+use crate::keyed::Keyed;
 use crate::openapi::WriteErrors;
 use crate::problem::{Problem, Result};
 use adjutant_dispatch::Reported;

@@ -2,9 +2,7 @@
 
 use super::{FromIndex, NoQuery};
 use crate::app::App;
-use crate::dto::{
-    ExactRecord, JournalRecord, LogLine, Page, Recording, Resume, Run, RunStatus,
-};
+use crate::dto::{ExactRecord, JournalRecord, LogLine, Page, Recording, Resume, Run, RunStatus};
 use crate::extract::{MAX_LIMIT, MaybeJson, Params, Segment, limit, short, word};
 use crate::headers::prefers_second;
 use crate::names::Names;
@@ -57,7 +55,12 @@ pub(crate) async fn list(
     let workspace = app.workspace(query.workspace.as_deref()).await?;
     let status = status.map(adjutant_model::RunStatus::from);
     let page = app.host.list_runs(workspace, status, after, limit).await?;
-    let names = Names::load(&app.host, workspace, page.items.iter().flat_map(Run::agents)).await?;
+    let names = Names::load(
+        &app.host,
+        workspace,
+        page.items.iter().flat_map(Run::agents),
+    )
+    .await?;
     Ok(Json(Page {
         items: page.items.iter().map(|run| Run::new(run, &names)).collect(),
         next: page.next,

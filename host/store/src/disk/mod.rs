@@ -26,8 +26,8 @@ use redb::{
     TableDefinition, TableError,
 };
 
-use crate::batch::{Item, Partition, Version};
-use crate::engine::{Engine, FrameHead, Group, LoadRequest, Loaded, Page, Scan};
+use crate::batch::{Item, Partition};
+use crate::engine::{Engine, Found, FrameHead, Group, LoadRequest, Loaded, Page, Scan};
 use crate::error::{EngineError, Shortage};
 use room::Room;
 
@@ -239,11 +239,7 @@ impl Engine for RedbEngine {
         .await
     }
 
-    async fn get(
-        &self,
-        partition: Partition,
-        key: Vec<u8>,
-    ) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
+    async fn get(&self, partition: Partition, key: Vec<u8>) -> Result<Option<Found>, EngineError> {
         self.read("reading a key", move |txn| read::get(txn, partition, &key))
             .await
     }
@@ -252,7 +248,7 @@ impl Engine for RedbEngine {
         &self,
         partition: Partition,
         keys: Vec<Vec<u8>>,
-    ) -> Result<Vec<Option<(Version, Vec<u8>)>>, EngineError> {
+    ) -> Result<Vec<Option<Found>>, EngineError> {
         self.read("reading keys", move |txn| {
             read::get_many(txn, partition, &keys)
         })

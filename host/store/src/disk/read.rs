@@ -8,8 +8,8 @@ use super::codec::{
     decode_frame, decode_head, frame_events, frame_key, index_of, kv_key, stream_key, versioned,
 };
 use super::{FRAMES, HEADS, KV, STREAMS, Table, failed};
-use crate::batch::{Item, Partition, Version};
-use crate::engine::{FrameAt, FrameHead, LoadRequest, Loaded, Page, Scan};
+use crate::batch::{Item, Partition};
+use crate::engine::{Found, FrameAt, FrameHead, LoadRequest, Loaded, Page, Scan};
 use crate::error::EngineError;
 
 type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -62,7 +62,7 @@ pub(super) fn get(
     txn: &ReadTransaction,
     partition: Partition,
     key: &[u8],
-) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
+) -> Result<Option<Found>, EngineError> {
     get_from(&open(txn, KV)?, partition, key)
 }
 
@@ -70,18 +70,14 @@ pub(super) fn get_many(
     txn: &ReadTransaction,
     partition: Partition,
     keys: &[Vec<u8>],
-) -> Result<Vec<Option<(Version, Vec<u8>)>>, EngineError> {
+) -> Result<Vec<Option<Found>>, EngineError> {
     let table = open(txn, KV)?;
     keys.iter()
         .map(|key| get_from(&table, partition, key))
         .collect()
 }
 
-fn get_from(
-    table: &Rows,
-    partition: Partition,
-    key: &[u8],
-) -> Result<Option<(Version, Vec<u8>)>, EngineError> {
+fn get_from(table: &Rows, partition: Partition, key: &[u8]) -> Result<Option<Found>, EngineError> {
     let row = table
         .get(kv_key(partition, key).as_slice())
         .map_err(failed("reading a key"))?;

@@ -15,8 +15,8 @@
 //! `{"quorum": n}`, `{"deadline": ms}` or any other word; `tickets` are children, all where missing.
 
 use adjutant_sdk::{
-    Assignment, Boss, Budget, Error, Failure, Join, Joined, PlanPhase, PlanTask, Priority, Report, Retry, Task,
-    WorkPlan, delegation,
+    Assignment, Boss, Budget, Error, Failure, Join, Joined, PlanPhase, PlanTask, Priority, Report,
+    Retry, Task, WorkPlan, delegation,
 };
 use script::{Children, Extra, flag, number, schema, strings, text, violations};
 use serde_json::{Value, json};
