@@ -64,23 +64,21 @@ fn tickets_of_a_group_never_run_at_the_same_time() {
 fn a_workspace_has_so_many_busy_runs_at_a_time() {
     let server = Server::start();
     server.add(&["scripted", "scripted-sub"]);
-    let mut both = team(
-        None,
-        [
-            boss("lead"),
-            crate::support::agent("one", "external").under("lead"),
-            crate::support::agent("two", "external").under("lead"),
-        ],
-    );
-    both["workspace"]["wip"] = json!({"runs": 1});
-    let ids = server.apply(&both);
+    let wip = |runs: u32| {
+        let outside = |name| crate::support::agent(name, "external").under("lead");
+        let mut all = team(None, [boss("lead"), outside("one"), outside("two")]);
+        all["workspace"]["wip"] = json!({ "runs": runs });
+        all
+    };
+    server.apply(&wip(0));
     let one = create(&server, &json!({"title": "1", "assignee": "one"}));
-    server.waiting(&one);
     let two = create(&server, &json!({"title": "2", "assignee": "two"}));
-    assert_eq!(server.ticket(&two)["status"], "open");
-    let path = format!("/api/agents/{}/report-task", ids["one"]);
-    server.post(&path, &json!({"summary": "done"})).ok();
-    server.done(&one);
+    for ticket in [&one, &two] {
+        assert_eq!(server.ticket(ticket)["status"], "open", "nothing starts");
+    }
+    server.apply(&wip(1));
+    // One after the other: the first that waits for somebody leaves room for the second.
+    server.waiting(&one);
     server.waiting(&two);
     let shown = server.get("/v1/workspaces").ok();
     assert!(

@@ -158,7 +158,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     pub(crate) at_once: Vec<usize>,
     /// Seconds for each line.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     pub(crate) seconds: f64,
     /// Where to work; a folder in the user's data folder unless named. What is made there is removed.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -461,6 +461,17 @@ impl FromStr for NameVersion {
             }),
             _ => Err("write it as NAME@VERSION, such as reviewer@0.1.0".to_owned()),
         }
+    }
+}
+
+/// A span to measure in, in seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let wrong = || format!("{text:?} is no number of seconds from 0.1 to 3600");
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if (0.1..=3_600.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(wrong())
     }
 }
 

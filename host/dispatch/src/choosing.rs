@@ -75,7 +75,7 @@ impl Choosing {
     fn of(state: &State, ticket: TicketId) -> Result<Choosing, String> {
         let gone = || "the ticket or its boss is not there any more".to_owned();
         let ticket = state.ticket(ticket).ok_or_else(gone)?;
-        let boss = ticket.delegated_by.and_then(|boss| state.agent(boss));
+        let boss = state.boss_of(ticket).and_then(|boss| state.agent(boss));
         let boss = boss.ok_or_else(gone)?;
         let selector = boss.selector.clone();
         let team = state.untried(ticket).into_iter();

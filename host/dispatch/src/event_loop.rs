@@ -136,6 +136,8 @@ pub(crate) struct Dispatcher {
     pub(crate) reload_at: Option<Instant>,
     /// Whether batches are held back for lack of room.
     pub(crate) held: watch::Receiver<Option<Shortage>>,
+    /// Whether they were when that was looked at last.
+    pub(crate) was_held: bool,
     /// The host is stopping, or about to: no run starts, and nothing comes in from outside.
     pub(crate) ending: bool,
     pub(crate) draining: Option<Draining>,
@@ -214,7 +216,7 @@ impl Dispatcher {
             }
             // Without room nothing arrives, and yet questions are answered and the host can be stopped.
             // What is handed in meanwhile is bounded: whoever asks is refused, and runs wait.
-            let no_room = self.no_room();
+            let no_room = self.has_no_room();
             let few = no_room || self.in_flight.len() < MOST_IN_FLIGHT;
             let next = few.then(|| intake.pop(|id| no_room || self.may_send(id)));
             if let Some(message) = next.flatten() {
@@ -242,6 +244,26 @@ impl Dispatcher {
             // Whoever asked may have left.
             let _ = done.send(());
         }
+    }
+
+    /// Whether batches are held back for lack of room. Where they were and are no longer, silence is
+    /// counted afresh: runs that could hand nothing in were not silent of their own accord.
+    fn has_no_room(&mut self) -> bool {
+        // Also where it has come and gone since it was looked at last.
+        let changed = self.held.has_changed().unwrap_or_default();
+        let no_room = self.held.borrow_and_update().is_some();
+        let was_held = std::mem::replace(&mut self.was_held, no_room);
+        if (was_held || changed) && !no_room {
+            let trusted = self
+                .worlds
+                .iter()
+                .filter(|(_, world)| world.broken.is_none());
+            let ids: Vec<WorkspaceId> = trusted.map(|(id, _)| *id).collect();
+            for id in ids {
+                self.internal(id, Command::Recover);
+            }
+        }
+        no_room
     }
 
     /// Whether a workspace may send one more batch before one of its own has arrived.
@@ -488,7 +510,7 @@ impl Dispatcher {
 
     /// Something is due.
     async fn tick(&mut self) {
-        if self.no_room() {
+        if self.has_no_room() {
             return;
         }
         let now = self.clock.now();

@@ -212,6 +212,7 @@ impl Host {
             starts: 0,
             reload_at: None,
             held,
+            was_held: false,
             ending: false,
             draining: None,
             stopping: None,

@@ -195,7 +195,7 @@ impl Dispatcher {
         match found {
             Ok(None) => {
                 self.command(workspace, command, Some(key), Some(reply))
-                    .await
+                    .await;
             }
             Ok(Some(result)) => match self.again(workspace, result).await {
                 // In order: what is on its way to the disk is there when this is answered.

@@ -61,9 +61,8 @@ impl LoopLedger {
                     self.note(false);
                     return answer;
                 }
-                // An error says that the store is gone: then so is the loop, which tells.
+                // An error says that the store is gone: then so is the loop, and that ends the wait.
                 Ok(()) = held.changed() => {}
-                else => return answer.await,
             }
         }
     }

@@ -3,15 +3,18 @@
 
 mod common;
 
-use adjutant_dispatch::{HostError, HostOptions};
-use adjutant_model::{EventKind, NewTicket, Status, TicketId};
+use adjutant_dispatch::{HostError, HostOptions, SystemClock};
+use adjutant_model::{EventKind, NewTicket, Status, TicketId, Timestamp};
+use adjutant_run::Clock;
 use adjutant_store::testing::SimDisk;
 use adjutant_store::{RedbEngine, RedbOptions, backup};
 use common::{Bench, agent};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -166,6 +169,61 @@ async fn runs_are_held_up_in_the_middle_and_do_nothing_twice() {
             .filter(|view| view.message.text.len() == 4_000);
         assert_eq!(posts.count(), POSTS, "each once");
     }
+}
+
+/// The system's clock, and how much it is put forward.
+#[derive(Default)]
+struct Forward(AtomicU64);
+
+impl Clock for Forward {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + self.0.load(Ordering::SeqCst)
+    }
+
+    fn id(&self) -> Uuid {
+        SystemClock.id()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_not_taken_for_silent_because_the_disk_was_full() {
+    const SILENCE: u64 = 600_000;
+    let disk = SimDisk::default();
+    let engine = RedbEngine::with_backend(Arc::new(disk.clone()), RedbOptions::default()).await;
+    let clock = Arc::new(Forward::default());
+    let options = HostOptions {
+        clock: clock.clone(),
+        ..HostOptions::default()
+    };
+    let bench = Bench::start_on(folder(), engine.expect("a database"), options).await;
+    let mut spin = agent("spin", "spin", None);
+    spin.limits.guest_time_ms = 600_000;
+    spin.limits.silence_ms = SILENCE;
+    let sub = agent("sub", "scripted-sub", None);
+    bench.team(vec![spin, sub]).await;
+    let id = bench.script("spin", json!([])).await;
+    let asking = bench
+        .script("sub", json!([{"ask": {"member": "ann", "text": "well?"}}]))
+        .await;
+    waits(&bench).await;
+    disk.hold_at_most(Some(disk.size()));
+    fill(&bench).await;
+    clock.0.fetch_add(2 * SILENCE, Ordering::SeqCst);
+    disk.hold_at_most(None);
+    answer(&bench, asking).await;
+    bench.over(asking).await;
+    let ticket = bench.host.ticket(bench.workspace, id).await.expect("read");
+    assert_eq!(
+        ticket.value.status,
+        Status::InProgress,
+        "{}",
+        ticket.value.summary
+    );
+    // From here on it is.
+    clock.0.fetch_add(2 * SILENCE, Ordering::SeqCst);
+    answer(&bench, id).await;
+    let ticket = bench.over(id).await;
+    assert!(ticket.summary.contains("was silent"), "{}", ticket.summary);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,8 @@ pub struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// Milliseconds that its run may be silent (no host call, no output, no report) before it fails,
-    /// waits for reports and answers not counted. Where none is given, the agent's limit holds.
+    /// waits for reports and answers not counted. Where none is given, the agent's limit holds; where a
+    /// boss gives it, the shorter of the two does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silence_ms: Option<u64>,
 }
@@ -164,8 +165,8 @@ pub struct Tries {
     pub choosing: bool,
 }
 
-/// How many runs of a workspace may be busy at a time; those that wait for reports or answers do not
-/// count. Further tickets queue.
+/// How many runs of a workspace may be busy at a time; those that wait for somebody do not count.
+/// Further tickets queue; with none at all, nothing starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wip {

@@ -326,38 +326,6 @@ impl Walk {
         }
     }
 
-    /// Goes on from a run, most likely one that broke last.
-    fn resume(&mut self) -> Command {
-        let runs = self.story.state.runs.values();
-        let mut broken: Vec<(RunId, TicketId)> = runs
-            .filter(|run| run.broke)
-            .map(|run| (run.id, run.ticket))
-            .collect();
-        broken.sort_unstable();
-        let known = self.dice.pick(&broken).filter(|_| self.dice.chance(90));
-        let (run, ticket) = match known {
-            Some(known) => known,
-            None => (self.a_run(), self.a_ticket()),
-        };
-        let journal = self.journals.get(&run).cloned().unwrap_or_default();
-        Command::ResumeRun {
-            ticket,
-            run,
-            plugin: None,
-            journal: vec![journal],
-        }
-    }
-
-    fn a_wip(&mut self) -> Option<crate::Wip> {
-        self.dice.chance(60).then(|| crate::Wip {
-            runs: self.dice.chance(50).then(|| self.dice.roll(4) as u32),
-            plugins: match self.dice.roll(3) {
-                0 => [("worker".to_owned(), 1)].into(),
-                _ => std::collections::BTreeMap::new(),
-            },
-        })
-    }
-
     fn pending(&mut self, run: RunId) -> Vec<Pending> {
         let calls = self.story.state.run(run).map_or(0, |run| run.calls);
         let from = if self.dice.chance(4) {

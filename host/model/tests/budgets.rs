@@ -632,3 +632,62 @@ fn a_person_who_gives_a_ticket_begins_a_chain() {
     assert_eq!(story.state.authority(by_hand).bosses, []);
     assert_eq!(story.state.authority(lead).bosses.len(), 1);
 }
+
+/// A boss could have its own draft worked on with all that a subordinate is granted, whatever the boss
+/// may do itself.
+#[test]
+fn a_ticket_that_a_boss_gives_away_by_reassigning_brings_no_more_than_the_boss_may() {
+    let mut story = Story::new();
+    let root = story.give("kai", "one");
+    let draft = Draft {
+        key: None,
+        title: "for you".to_owned(),
+        description: String::new(),
+        expected_output_schema: None,
+    };
+    let made = story.call(root, Call::CreateTicket { draft });
+    let Ok(Answer::Ticket(drafted)) = made else {
+        panic!("made: {made:?}");
+    };
+    let by_hand = story.create(NewTicket {
+        title: "made by a person".to_owned(),
+        assignee: Some("bob".to_owned()),
+        parent: Some(root),
+        ..NewTicket::default()
+    });
+    for ticket in [drafted, by_hand] {
+        let call = Call::Reassign {
+            ticket,
+            assignee: story.agent("ada"),
+            reason: "it fits".to_owned(),
+        };
+        story.call(root, call).expect("a subordinate");
+        let bosses = story.state.authority(ticket).bosses;
+        let names: Vec<&str> = bosses.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["kai"]);
+    }
+    // So it is waited for, too.
+    story.waits(root, story.awaits(&[], Join::All));
+}
+
+#[test]
+fn what_is_brought_back_has_no_more_time_than_the_ticket_above_it() {
+    let mut story = Story::new();
+    let budget = Budget {
+        wall_ms: Some(1_000),
+        ..Budget::default()
+    };
+    let root = job(&mut story, budget);
+    let until = story.ticket(root).deadline;
+    let mut short = part(&story, "ada", None);
+    short.deadline_ms = Some(100);
+    let child = story.delegate_all(root, vec![short]).expect("delegated")[0];
+    story.later(100);
+    assert_eq!(story.status(child), Status::Failed);
+    story.set(child, Status::Open, true);
+    assert_eq!(story.ticket(child).deadline, until);
+    story.later(900);
+    assert_eq!(story.status(root), Status::Failed);
+    assert_ne!(story.status(child), Status::InProgress);
+    assert_eq!(story.state.next_timer(), None);
+}

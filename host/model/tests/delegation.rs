@@ -522,3 +522,21 @@ fn a_subordinate_that_cannot_start_is_a_failed_report() {
         .team(vec![spec("ada", "worker", Some("kai"))])
         .expect("saved");
 }
+
+#[test]
+fn the_same_keys_again_need_no_room() {
+    let mut story = Story::new();
+    story.limits.children = 3;
+    let root = story.give("kai", "one");
+    let parts = |story: &Story| {
+        ["a", "b"].map(|key| Assignment {
+            assignee: Some(story.agent("ada")),
+            key: Some(key.to_owned()),
+            ..task(key)
+        })
+    };
+    let all = parts(&story).to_vec();
+    let first = story.delegate_all(root, all).expect("delegated");
+    let all = parts(&story).to_vec();
+    assert_eq!(story.delegate_all(root, all), Ok(first));
+}

@@ -181,6 +181,27 @@ fn a_workspace_has_so_many_busy_runs_and_those_that_wait_do_not_count() {
     story.done(root);
 }
 
+/// Somebody on holiday does not stop a workspace.
+#[test]
+fn a_run_that_waits_for_a_report_from_outside_is_not_busy() {
+    let mut story = Story::new();
+    wip(
+        &mut story,
+        Wip {
+            runs: Some(1),
+            ..Wip::default()
+        },
+    );
+    let (one, two) = (story.give("ada", "1"), story.give("bob", "2"));
+    assert_eq!(at_work(&story, &[one, two]), [true, false]);
+    let call = Call::CallForReport {
+        message: "please".to_owned(),
+        timeout_ms: None,
+    };
+    story.waits(one, call);
+    assert_eq!(at_work(&story, &[one, two]), [true, true]);
+}
+
 #[test]
 fn a_plugin_has_so_many_busy_runs_and_a_changed_limit_holds_at_once() {
     let mut story = Story::new();
@@ -304,4 +325,18 @@ fn one_agent_asks_another_only_so_often_in_one_tree_and_minute() {
         .expect("its own count");
     story.later(60_000);
     story.waits(root, ask);
+}
+
+#[test]
+fn what_starts_at_once_needs_no_room_in_the_queue() {
+    let mut story = Story::new();
+    let mut sol = spec("sol", "worker", None);
+    sol.limits.max_queued = 0;
+    story.team(vec![sol]).expect("saved");
+    let first = story.give("sol", "1");
+    assert_eq!(at_work(&story, &[first]), [true]);
+    let refusal = story.refused(Command::CreateTicket(on(Terms::default(), "sol")));
+    assert!(matches!(&refusal, Refusal::Busy(_)), "{refusal:?}");
+    story.done(first);
+    story.give("sol", "2");
 }

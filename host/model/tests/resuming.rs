@@ -3,8 +3,8 @@
 mod common;
 
 use adjutant_model::{
-    Answer, Call, Command, Effect, Ending, Join, NewTicket, Outcome, Plugin, Record, Refusal,
-    RunId, RunStatus, Status, TicketId, World,
+    Answer, Budget, Call, Command, Effect, Ending, Join, NewTicket, Outcome, Plugin, Record,
+    Refusal, RunId, RunStatus, Status, Terms, TicketId, World,
 };
 use common::{Story, spec};
 
@@ -273,4 +273,37 @@ fn it_starts_at_once_or_not_at_all() {
     assert!(refusal.to_string().contains("live_tickets"), "{refusal}");
     story.cancel(other);
     story.run(command).expect("there is room now");
+}
+
+/// Found by the random walk: it went on beyond its grace, with what the one before it had used of it.
+#[test]
+fn a_run_whose_guest_time_is_used_up_is_not_gone_on_from() {
+    let mut story = story();
+    let terms = Terms {
+        budget: Some(Budget {
+            guest_ms: Some(100),
+            ..Budget::default()
+        }),
+        ..Terms::default()
+    };
+    let ticket = story.create(NewTicket {
+        title: "a".to_owned(),
+        assignee: Some("ada".to_owned()),
+        terms,
+        ..NewTicket::default()
+    });
+    let run = story.run_of(ticket);
+    let ending = Command::EndRun {
+        run,
+        pending: Vec::new(),
+        guest_us: 100_000,
+        ending: Ending::Broke("it trapped".to_owned()),
+    };
+    story.run(ending).expect("it broke");
+    let command = resume(&story, ticket, run);
+    let refusal = story.refused(command);
+    assert!(
+        matches!(&refusal, Refusal::Limit(why) if why.contains("is used up") && why.contains("`guest_ms`")),
+        "{refusal:?}"
+    );
 }

@@ -496,3 +496,76 @@ fn the_history_keeps_the_newest_and_terms_are_bounded() {
     assert_eq!(kept, [3, 4]);
     assert!(story.ticket(part).summary.contains("tried 4 times"));
 }
+
+#[test]
+fn a_boss_that_tries_again_does_not_get_the_failed_reports_of_its_first_attempt() {
+    let mut story = Story::new();
+    let root = story.create(NewTicket {
+        title: "job".to_owned(),
+        assignee: Some("kai".to_owned()),
+        terms: retry(2, 0),
+        ..NewTicket::default()
+    });
+    let part = |story: &Story| {
+        vec![Assignment {
+            assignee: Some(story.agent("ada")),
+            key: Some("a".to_owned()),
+            ..task("a")
+        }]
+    };
+    let parts = part(&story);
+    let first = story.delegate_all(root, parts).expect("delegated");
+    story.fails(first[0]);
+    story.fails(root);
+    story.later(100);
+    let parts = part(&story);
+    let second = story.delegate_all(root, parts).expect("delegated");
+    assert_ne!(first, second);
+    story.waits(root, story.awaits(&[], Join::All));
+    let run = story.run_of(root);
+    story.done(second[0]);
+    let reports = story.joined(run).reports;
+    let tickets: Vec<TicketId> = reports.iter().map(|one| one.ticket).collect();
+    assert_eq!(tickets, second);
+}
+
+#[test]
+fn a_ticket_that_a_person_gave_may_be_tried_by_another_of_its_agents_team() {
+    let mut story = Story::new();
+    let ticket = story.create(NewTicket {
+        title: "by hand".to_owned(),
+        assignee: Some("ada".to_owned()),
+        terms: retry(1, 1),
+        ..NewTicket::default()
+    });
+    broke(&mut story, ticket);
+    assert_eq!(asked(&story), Some((ticket, 1)), "kai's selector is asked");
+    chosen(&mut story, ticket, 1, "bob");
+    assert_eq!(
+        story.live(ticket).map(|run| run.agent),
+        Some(story.agent("bob"))
+    );
+}
+
+#[test]
+fn a_report_without_a_token_is_not_taken_for_a_later_attempt() {
+    let mut story = Story::new();
+    let (_, part) = delegated(&mut story, retry(2, 0));
+    let call = |story: &mut Story| {
+        let call = Call::CallForReport {
+            message: "please".to_owned(),
+            timeout_ms: None,
+        };
+        story.waits(part, call);
+    };
+    call(&mut story);
+    broke(&mut story, part);
+    story.later(100);
+    call(&mut story);
+    let why = story.report("ada", Some(part), None).expect_err("refused");
+    assert!(why.contains("attempt 2"), "{why}");
+    let token = story.live(part).map(|run| run.token);
+    story
+        .report("ada", Some(part), token)
+        .expect("its own token");
+}

@@ -214,3 +214,28 @@ fn the_agents_limit_holds_where_the_ticket_names_none_and_may_change() {
         "0 is no limit, whatever the agent has"
     );
 }
+
+#[test]
+fn a_boss_cannot_lift_the_limit_of_an_agent() {
+    for given in [0, 1_000] {
+        let mut story = Story::new();
+        let mut ada = spec("ada", "worker", Some("kai"));
+        ada.limits.silence_ms = 100;
+        story.team(vec![ada]).expect("a good team");
+        let root = story.give("kai", "job");
+        let part = Assignment {
+            assignee: Some(story.agent("ada")),
+            terms: Terms {
+                silence_ms: Some(given),
+                ..Terms::default()
+            },
+            ..task("part")
+        };
+        let part = story.delegate_all(root, vec![part]).expect("delegated")[0];
+        story.later(99);
+        assert!(story.live(part).is_some());
+        story.later(1);
+        assert_eq!(story.status(part), Status::Failed);
+        assert_eq!(story.ticket(part).summary, WHY);
+    }
+}

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// `adjutant backup`
@@ -87,6 +88,13 @@ fn said(global: &Global, told: &Value, text: impl Fn() -> String) -> Result<Code
 
 /// The file to make: the one that is named, or a new one in the folder that is.
 fn target(to: &Path) -> Result<PathBuf> {
+    // A name that ends so is meant to be a folder.
+    let folder = to.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if folder && !to.exists() {
+        std::fs::create_dir_all(to).map_err(|error| {
+            Error::Failed(format!("{} cannot be made: {error}", to.display()))
+        })?;
+    }
     let to = if to.is_dir() {
         let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         to.join(format!("adjutant-{now}.tar"))
@@ -155,7 +163,13 @@ async fn receive(client: &Client, path: &Path, progress: &ProgressBar) -> Result
         // What comes is read once more to be checked.
         progress.set_length(length * 2);
     }
-    let mut file = File::create_new(path).map_err(|error| unwritable(path, &error))?;
+    // It holds all that the host knows, the tokens of reports too.
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| unwritable(path, &error))?;
     while let Some(part) = answer.part().await? {
         file.write_all(&part)
             .map_err(|error| unwritable(path, &error))?;

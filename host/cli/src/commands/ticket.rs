@@ -59,12 +59,17 @@ async fn list(client: &Client, args: TicketListArgs, json: bool) -> Result<Code>
         print::json(&tickets)?;
         return Ok(Code::Ok);
     }
+    let most = args.limit as usize;
+    let cut = tickets.len() >= most;
     let views = tickets.into_iter().map(read::<TicketView>);
     let rows: Result<Vec<_>> = views
         .map(|ticket| ticket.map(|ticket| row(&ticket)))
         .collect();
     let header = ["ID", "STATUS", "ASSIGNEE", "CREATED", "TITLE"];
     print::text(&print::table(&header, &rows?, print::width()))?;
+    if cut {
+        eprintln!("These are the {most} newest; there may be more: --limit shows more.");
+    }
     Ok(Code::Ok)
 }
 

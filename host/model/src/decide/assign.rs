@@ -263,8 +263,8 @@ impl Tx<'_> {
         ticket.ended_at = None;
         ticket.rejections = 0;
         ticket.violations.clear();
-        ticket.deadline = None;
         ticket.tries = None;
+        self.renew_deadline(id);
         let live = self.state.live.entry(root).or_default();
         *live += 1;
         if *live == 1 {

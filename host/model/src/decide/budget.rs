@@ -8,6 +8,7 @@
 use super::Tx;
 use crate::{
     Agent, Assignment, Budget, Dimension, Left, Refusal, RunId, Spend, TicketId, Timestamp,
+    state::Timer,
 };
 
 impl Tx<'_> {
@@ -106,6 +107,16 @@ impl Tx<'_> {
             .map(|ms| self.context.now.saturating_add(ms));
         let above = parent.and_then(|parent| self.state.tickets[&parent].deadline);
         [asked, wall, above].into_iter().flatten().min()
+    }
+
+    /// A ticket that was over is not any more: its own deadline has passed, or was an earlier attempt's,
+    /// and that of the ticket above holds as ever.
+    pub(super) fn renew_deadline(&mut self, id: TicketId) {
+        let deadline = self.deadline_of(self.state.tickets[&id].parent, None, None);
+        self.change_ticket(id).deadline = deadline;
+        if let Some(deadline) = deadline {
+            self.state.timers.insert((deadline, Timer::Ticket(id)));
+        }
     }
 
     /// Why a ticket whose deadline has passed fails.

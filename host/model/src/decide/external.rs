@@ -104,6 +104,12 @@ impl Tx<'_> {
                 Err("that delegation is over, or was never given to this agent".to_owned())
             }
             [] => Err("this agent has no open delegation that waits for a report".to_owned()),
+            // A late report on an earlier attempt would look the same.
+            [run] if run.attempt > 1 => Err(format!(
+                "this is attempt {} of delegation {}: report with the URL from the task's footer, whose \
+                 token says which attempt it is about",
+                run.attempt, run.ticket
+            )),
             [run] => Ok(run),
             many => Err(format!(
                 "{} delegations to this agent are open; report with the URL from the task's footer, \

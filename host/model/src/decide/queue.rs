@@ -102,19 +102,12 @@ impl State {
         }
     }
 
-    /// Runs that are busy: all of them, and those of a plugin. Those that wait for reports or answers
-    /// are not.
+    /// Runs that are busy: all of them, and those of a plugin. Those that wait for somebody are not.
     fn busy(&self, plugin: &str) -> (u32, u32) {
         let (mut all, mut of_plugin) = (0, 0);
         let active = self.desks.values().flat_map(|desk| &desk.active);
         for run in active.filter_map(|id| self.runs.get(&self.tickets.get(id)?.run?)) {
-            let waits = run.wait.as_ref().is_some_and(|wait| {
-                matches!(
-                    wait.kind,
-                    WaitKind::Reports { .. } | WaitKind::Answer { .. }
-                )
-            });
-            if run.is_over() || run.status == RunStatus::Waiting && waits {
+            if run.is_over() || run.status == RunStatus::Waiting {
                 continue;
             }
             all += 1;

@@ -7,7 +7,7 @@
 
 use super::Tx;
 use crate::{
-    Effect, EventKind, Outcome, Plugin, PluginRef, Record, Refusal, Resumed, Run, RunId, RunStatus,
+    Dimension, Effect, EventKind, Outcome, Plugin, PluginRef, Record, Refusal, Resumed, Run, RunId, RunStatus,
     Status, TicketId, Token, weight,
 };
 use std::sync::Arc;
@@ -30,6 +30,12 @@ impl Tx<'_> {
             )));
         }
         self.check_free(id, &old)?;
+        if let Some(left) = self.state.left(id, Dimension::GuestTime)
+            && left.amount() == 0
+        {
+            let why = format!("{left}; run {run} would have no time to go on");
+            return Err(Refusal::Limit(why));
+        }
         self.check_room(1)?;
         self.check_tree_bytes(id, weight::of_run(&old))?;
         // A wait that nobody answered is not a good step: the call is asked again.
@@ -144,9 +150,8 @@ impl Tx<'_> {
         ticket.status = Status::InProgress;
         ticket.ended_at = None;
         ticket.summary = String::new();
-        // It has passed, or belongs to an attempt that is over.
-        ticket.deadline = None;
         ticket.tries = None;
+        self.renew_deadline(id);
         let live = self.state.live.entry(root).or_default();
         *live += 1;
         if *live == 1 {

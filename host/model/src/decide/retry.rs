@@ -38,7 +38,7 @@ pub fn has_tries(ticket: &Ticket) -> bool {
         .tries
         .as_ref()
         .map_or((0, 0), |tries| (tries.failed, tries.reassigned));
-    failed + 1 < retry.attempts || reassigned < retry.reassign && ticket.delegated_by.is_some()
+    failed + 1 < retry.attempts || reassigned < retry.reassign
 }
 
 fn retry_of(ticket: &Ticket) -> Option<&Retry> {
@@ -54,10 +54,16 @@ fn pause_ms(retry: &Retry, failed: u32) -> u64 {
 }
 
 impl State {
+    /// Whose team may be given a ticket: that of the boss which delegated it, or of its assignee's boss.
+    pub fn boss_of(&self, ticket: &Ticket) -> Option<AgentId> {
+        let of_assignee = || self.agents.get(&ticket.assignee?)?.boss;
+        ticket.delegated_by.or_else(of_assignee)
+    }
+
     /// Those of a boss's team that may still be given a ticket: they have not tried it, and work on
     /// nothing above it.
     pub fn untried(&self, ticket: &Ticket) -> Vec<&crate::Agent> {
-        let Some(boss) = ticket.delegated_by else {
+        let Some(boss) = self.boss_of(ticket) else {
             return Vec::new();
         };
         let tried = ticket.tries.as_ref().map_or(&[][..], |tries| &tries.by);
@@ -132,7 +138,7 @@ impl Tx<'_> {
             }
             return self.pause(id, attempt, at);
         }
-        if tries.reassigned < retry.reassign && ticket.delegated_by.is_some() {
+        if tries.reassigned < retry.reassign && self.state.boss_of(ticket).is_some() {
             if self.state.untried(ticket).is_empty() {
                 let why = format!(
                     "{}\n\n(Nobody else in its boss's team is left to try it.)",

@@ -35,9 +35,17 @@ impl State {
         if !counts {
             return None;
         }
-        let terms = self.tickets.get(&run.ticket)?.terms.as_ref();
-        let limit = terms.and_then(|terms| terms.silence_ms);
-        let limit = limit.or_else(|| Some(self.agents.get(&run.agent)?.limits.silence_ms));
+        let ticket = self.tickets.get(&run.ticket)?;
+        let own = ticket.terms.as_ref().and_then(|terms| terms.silence_ms);
+        let agent = self.agents.get(&run.agent);
+        let agent = agent.map(|agent| agent.limits.silence_ms);
+        // A person may give an agent more time than its limit says; a boss may not.
+        let limit = match own {
+            Some(_) if ticket.delegated_by.is_some() => {
+                [own, agent].into_iter().flatten().filter(|ms| *ms > 0).min()
+            }
+            _ => own.or(agent),
+        };
         limit.filter(|ms| *ms > 0)
     }
 

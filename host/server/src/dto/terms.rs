@@ -149,8 +149,8 @@ impl PastAttempt {
     }
 }
 
-/// How many runs of a workspace may be busy at a time; those that wait for reports or answers do not
-/// count. Further tickets queue.
+/// How many runs of a workspace may be busy at a time; those that wait for somebody do not count.
+/// Further tickets queue; with none at all, nothing starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wip {

@@ -78,9 +78,17 @@ fn answer(run: &Run, ticket: &Ticket) -> Option<WorkResult> {
     };
     (ticket.runs.last() == Some(&run.id)).then(|| WorkResult {
         completed,
-        summary: ticket.summary.clone(),
+        summary: said(run, ticket).to_owned(),
         output: ticket.output.clone(),
     })
+}
+
+/// What the strategy said. Where the ticket was tried before, the host has added to it.
+fn said<'a>(run: &Run, ticket: &'a Ticket) -> &'a str {
+    let past = ticket.history.iter().find(|past| past.run == Some(run.id));
+    past.map(|past| past.reason.as_str())
+        .filter(|reason| ticket.summary.starts_with(reason))
+        .unwrap_or(&ticket.summary)
 }
 
 fn ended(result: &WorkResult) -> String {
