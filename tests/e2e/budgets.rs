@@ -194,12 +194,12 @@ fn wall_time_that_is_used_up_ends_the_ticket_and_all_below_it() {
         "script": [{"ask": {"member": "ann", "text": "Are you there?"}}]});
     let id = ask(
         &server,
-        &json!({"wall_ms": 1_500}),
+        &json!({"wall_ms": 4_000}),
         json!([{"delegate": [waits]}, {"await": {"join": "all"}}]),
     );
     assert_eq!(
         server.failed(&id),
-        format!("the budget of ticket {id} is used up: it had 1500 ms of wall time (`wall_ms`)")
+        format!("the budget of ticket {id} is used up: it had 4000 ms of wall time (`wall_ms`)")
     );
     let child = server.children(&id).pop().expect("a child");
     assert_eq!(child["deadline"], server.ticket(&id)["deadline"]);

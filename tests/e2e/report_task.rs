@@ -1,6 +1,6 @@
 //! `report-task`: how an outside program or a person reports, by the very line that it was given.
 
-use crate::support::{Server, agent, boss, hand, shell, team};
+use crate::support::{Server, Setup, agent, boss, hand, shell, team};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -258,6 +258,80 @@ fn a_failed_report_fails_the_task_and_not_the_boss() {
     let report = &office.server.answers(&root)[1]["reports"][0];
     assert_eq!(report["outcome"], "failed");
     assert_eq!(report["summary"], "I could not.");
+}
+
+/// A ticket with a schema that is worked on outside could once never be done.
+#[test]
+fn an_output_from_outside_is_asked_for_refused_with_what_is_wrong_and_taken() {
+    let server = Server::with(Setup {
+        config: Some("[limits]\noutput_bytes = 1000\n".to_owned()),
+        ..Setup::default()
+    });
+    server.apply(&team(None, [agent("human", "external")]));
+    let ticket = server.create(&json!({
+        "title": "Count the files",
+        "assignee": "human",
+        "expected_output_schema": {
+            "type": "object",
+            "properties": {"files": {"type": "integer", "minimum": 1}},
+            "required": ["files"]
+        }
+    }));
+    let asked = |attempt: usize| {
+        server.wait("the task's next attempt", |client| {
+            let messages = client.messages(&ticket);
+            let mut tasks = messages.iter().filter(|message| message["kind"] == "task");
+            let text = tasks.nth(attempt - 1)?["text"].as_str()?.to_owned();
+            let run = client.ticket(&ticket)["attempts"] == attempt;
+            run.then_some(text)
+        })
+    };
+    let report = |task: &str, body: &Value| {
+        let line = task.lines().find(|line| line.starts_with("curl "));
+        let path = format!(
+            "/api/agents/human/report-task{}",
+            query(line.expect("a line"))
+        );
+        server.post(&path, body)
+    };
+
+    let first = asked(1);
+    for part in ["\"output\":{…}", "\"minimum\":1", "must fulfil"] {
+        assert!(first.contains(part), "{part:?} is missing: {first}");
+    }
+    assert!(!first.contains("What was wrong"), "{first}");
+
+    let large = json!({"output": {"files": 1, "names": "x".repeat(1_000)}});
+    let problem = report(&first, &large).problem(422);
+    assert_eq!(problem["violations"][0]["path"], "/output", "{problem:#}");
+    let detail = problem["violations"][0]["message"].as_str();
+    assert!(
+        detail.is_some_and(|detail| detail.contains("`output_bytes` is 1000")),
+        "{problem:#}"
+    );
+
+    let none = report(&first, &json!({"summary": "Many."})).ok();
+    assert_eq!(none["accepted"], true, "{none}");
+    let second = asked(2);
+    assert!(
+        second.contains("What was wrong with the last output:\n- ")
+            && second.contains("there is no output"),
+        "{second}"
+    );
+    let wrong = report(&second, &json!({"output": {"files": 0}})).ok();
+    assert_eq!(wrong["accepted"], true, "{wrong}");
+    let third = asked(3);
+    assert!(third.contains("\n- /files: "), "{third}");
+
+    let right = json!({"summary": "Seven.", "output": {"files": 7}});
+    assert_eq!(report(&third, &right).ok()["accepted"], true);
+    let done = server.done(&ticket);
+    assert_eq!(done["output"], json!({"files": 7}));
+    assert_eq!(done["summary"], "Seven.");
+    assert_eq!(
+        (&done["rejections"], &done["attempts"], &done["violations"]),
+        (&json!(2), &json!(3), &json!([]))
+    );
 }
 
 #[test]

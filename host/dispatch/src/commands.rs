@@ -49,6 +49,7 @@ impl Dispatcher {
                     (ended, &decided, self.worlds.get_mut(&workspace))
                 {
                     world.running.remove(&run);
+                    world.lost.remove(&run);
                 }
                 decided
             }
@@ -59,7 +60,7 @@ impl Dispatcher {
                 let (now, limits) = (self.clock.now(), self.limits.clone());
                 let world = self.worlds.get_mut(&workspace);
                 let keep = match (key, world) {
-                    (Some(key), Some(world)) => world.keys.keep(&key, &outcome, now, &limits),
+                    (Some(key), Some(world)) => world.keys.keep(&key, &outcome, &changes, now, &limits),
                     _ => Vec::new(),
                 };
                 let ack = reply.map_or(Ack::Nobody, |reply| Ack::Command(reply, outcome));

@@ -107,6 +107,8 @@ pub struct Reported {
     pub outcome: ReportOutcome,
     /// What was done.
     pub summary: String,
+    /// The structured result, where there is one.
+    pub output: Option<serde_json::Value>,
     /// What that took: tokens and cost, which are charged to the ticket.
     pub usage: Spend,
 }
@@ -376,6 +378,7 @@ impl Host {
             token,
             outcome: reported.outcome,
             summary: reported.summary,
+            output: reported.output,
             usage: reported.usage,
         };
         match self.command(workspace, command).await? {

@@ -11,8 +11,8 @@ use crate::event_loop::{Ack, Answer, Dispatcher, is_from_outside, stopping};
 use crate::host::HostError;
 use crate::load;
 use adjutant_model::{
-    AgentId, Changes, Command, Limits, Message, Outcome, Refusal, Ticket, TicketId, Timestamp,
-    WorkspaceId,
+    AgentId, Changes, ChannelId, Command, Limits, Message, Outcome, Refusal, Ticket, TicketId,
+    Timestamp, WorkspaceId,
 };
 use adjutant_store::records;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,11 @@ pub(crate) enum Result {
     Done,
     /// The ticket was made or changed.
     Ticket(TicketId),
-    Posted(Box<Message>),
+    /// Where the message stands.
+    Posted {
+        channel: ChannelId,
+        index: u64,
+    },
     /// A report was taken, and went to that boss.
     External(Option<AgentId>),
 }
@@ -130,13 +134,24 @@ impl Keys {
         &mut self,
         key: &IdempotencyKey,
         outcome: &Outcome,
+        changes: &Changes,
         now: Timestamp,
         limits: &Limits,
     ) -> Vec<Put> {
         let result = match outcome {
             Outcome::Done => Result::Done,
             Outcome::Ticket(ticket) => Result::Ticket(ticket.id),
-            Outcome::Posted(message) => Result::Posted(message.clone()),
+            Outcome::Posted(message) => {
+                let mut posted = changes.messages.iter();
+                let Some((channel, index, _)) = posted.find(|(_, _, one)| one.id == message.id)
+                else {
+                    return Vec::new();
+                };
+                Result::Posted {
+                    channel: *channel,
+                    index: *index,
+                }
+            }
             Outcome::External {
                 boss,
                 refused: None,
@@ -209,6 +224,29 @@ impl Dispatcher {
         }
     }
 
+    /// A message that was posted before.
+    async fn posted(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        index: u64,
+    ) -> std::result::Result<Outcome, HostError> {
+        let unavailable = |error: String| HostError::Unavailable(error);
+        let partition = records::partition(workspace);
+        let stream = records::channel_stream(channel);
+        let found = self.store().read_stream(partition, &stream, index, 1).await;
+        let found = found.map_err(|error| unavailable(error.to_string()))?;
+        let Some((_, bytes)) = found.first() else {
+            return Err(HostError::Busy {
+                what: "the first request under this key is still on its way to the disk".to_owned(),
+                retry_after_s: 1,
+            });
+        };
+        let message: Message =
+            records::decode("message", bytes).map_err(|error| unavailable(error.to_string()))?;
+        Ok(Outcome::Posted(Box::new(message)))
+    }
+
     /// The answer to a request that was carried out before.
     async fn again(
         &self,
@@ -217,7 +255,9 @@ impl Dispatcher {
     ) -> std::result::Result<Outcome, HostError> {
         let id = match result {
             Result::Done => return Ok(Outcome::Done),
-            Result::Posted(message) => return Ok(Outcome::Posted(message)),
+            Result::Posted { channel, index } => {
+                return self.posted(workspace, channel, index).await;
+            }
             Result::External(boss) => {
                 return Ok(Outcome::External {
                     boss,
@@ -257,7 +297,7 @@ mod tests {
         let mut keys = Keys::default();
         let one = IdempotencyKey::new("k", &[b"POST /x", b"{}"]);
         assert_eq!(keys.find(&one), Ok(None));
-        let puts = keys.keep(&one, &Outcome::Done, 5, &limits(9));
+        let puts = keys.keep(&one, &Outcome::Done, &Changes::default(), 5, &limits(9));
         assert_eq!(puts.len(), 1);
         let found = keys.find(&one).expect("no conflict").expect("kept");
         assert_eq!(found.result, Result::Done);
@@ -278,7 +318,7 @@ mod tests {
         for (n, at) in [(1, 0), (2, 50)] {
             let key = IdempotencyKey::new(&n.to_string(), &[]);
             assert_eq!(keys.check_room(at, &limits), Ok(()));
-            keys.keep(&key, &Outcome::Done, at, &limits);
+            keys.keep(&key, &Outcome::Done, &Changes::default(), at, &limits);
         }
         let refused = keys.check_room(99, &limits);
         assert!(
@@ -287,7 +327,7 @@ mod tests {
         );
         assert_eq!(keys.check_room(100, &limits), Ok(()));
         let third = IdempotencyKey::new("3", &[]);
-        let puts = keys.keep(&third, &Outcome::Done, 100, &limits);
+        let puts = keys.keep(&third, &Outcome::Done, &Changes::default(), 100, &limits);
         assert_eq!(puts.iter().filter(|(_, value)| value.is_none()).count(), 1);
         assert_eq!(keys.kept.len(), 2);
         assert_eq!(keys.find(&IdempotencyKey::new("1", &[])), Ok(None));
@@ -301,7 +341,54 @@ mod tests {
             boss: None,
             refused: Some("stale".to_owned()),
         };
-        assert_eq!(keys.keep(&key, &refused, 0, &limits(1)), Vec::new());
+        assert_eq!(
+            keys.keep(&key, &refused, &Changes::default(), 0, &limits(1)),
+            Vec::new()
+        );
         assert_eq!(keys.find(&key), Ok(None));
+    }
+
+    /// What was ever stored reads for ever: these are bytes of format version 1, and stay as they are.
+    #[test]
+    fn stored_keys_read_for_ever() {
+        use uuid::Uuid;
+        const HEAD: &str =
+            "0183a2617407a772657175657374c41009090909090909090909090909090909a6726573756c74";
+        let table = [
+            ("a4646f6e65", Result::Done),
+            (
+                "81a67469636b6574c41000000000000000000000000000000003",
+                Result::Ticket(TicketId(Uuid::from_u128(3))),
+            ),
+            (
+                "81a6706f7374656482a76368616e6e656cc41000000000000000000000000000000004a5696e64657805",
+                Result::Posted {
+                    channel: ChannelId(Uuid::from_u128(4)),
+                    index: 5,
+                },
+            ),
+            (
+                "81a865787465726e616cc41000000000000000000000000000000006",
+                Result::External(Some(AgentId(Uuid::from_u128(6)))),
+            ),
+            ("81a865787465726e616cc0", Result::External(None)),
+        ];
+        for (tail, result) in table {
+            let hex: Vec<char> = HEAD.chars().chain(tail.chars()).collect();
+            let bytes: std::result::Result<Vec<u8>, _> = hex
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16))
+                .collect();
+            let kept: Kept = records::decode("key", &bytes.expect("hex")).expect("reads");
+            let (at, request) = (7, [9; 16]);
+            assert_eq!(
+                kept,
+                Kept {
+                    at,
+                    request,
+                    result
+                }
+            );
+        }
     }
 }

@@ -279,6 +279,8 @@ pub enum Answer {
     External {
         outcome: ReportOutcome,
         summary: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
     },
     Message(MessageId),
     Page {

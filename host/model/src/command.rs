@@ -126,6 +126,8 @@ pub enum Command {
         outcome: ReportOutcome,
         /// What was done.
         summary: String,
+        /// The structured result, where there is one.
+        output: Option<Value>,
         /// What that took: tokens and cost.
         usage: crate::Spend,
     },

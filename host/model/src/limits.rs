@@ -39,6 +39,8 @@ pub struct Limits {
     pub history: usize,
     /// Runs that a retry policy may ask for, reassignments included.
     pub attempts: u32,
+    /// Milliseconds that a retry policy may pause.
+    pub retry_pause_ms: u64,
     /// Tickets that one may wait for.
     pub blockers: usize,
     /// Delegations and questions from one agent to another within one tree, in a minute.
@@ -85,6 +87,7 @@ impl Default for Limits {
             collaborators: 100,
             history: 20,
             attempts: 100,
+            retry_pause_ms: 7 * 24 * 3_600_000,
             blockers: 100,
             pair_per_minute: 1_000,
             budget_grace_ms: 500,

@@ -3,7 +3,7 @@
 //! The forms are those of the delegation guide that Adjutant is compatible with, so that agents and
 //! models written for it work unchanged.
 
-use crate::{Agent, AgentId, TaskReport, Ticket, Token};
+use crate::{Agent, AgentId, TaskReport, Ticket, TicketId, Token, Validation, Violation};
 use std::fmt::Write as _;
 
 /// The rule that sets the body off from what the host adds.
@@ -59,6 +59,52 @@ pub fn report_footer(base_url: &str, agent: AgentId, ticket: &Ticket, token: Tok
          -d '{{\"summary\":\"Brief result summary\",\"status\":\"completed\"}}'",
         ticket.id
     )
+}
+
+/// Bytes of a schema that someone outside is shown.
+const SCHEMA: usize = 8 << 10;
+
+/// Violations that someone outside is shown, and bytes of each.
+const VIOLATIONS: (usize, usize) = (20, 300);
+
+/// What someone outside is told about the output that is expected: the schema, how to report an output,
+/// and what was wrong with the last one. Empty where the ticket has no schema.
+pub fn expected_output(ticket: &Ticket, violations: &[Violation]) -> String {
+    let Some(schema) = &ticket.expected_output_schema else {
+        return String::new();
+    };
+    let must = match ticket.validation {
+        Validation::Strict => "must",
+        Validation::Permissive => "should",
+    };
+    expected(ticket.id, &schema.to_string(), must, violations)
+}
+
+fn expected(id: TicketId, schema: &str, must: &str, violations: &[Violation]) -> String {
+    let mut text = format!(
+        "\n\nAn output is expected, beside the summary: -d '{{\"summary\":\"…\",\"status\":\"completed\",\
+         \"output\":{{…}}}}'. It {must} fulfil this JSON Schema:\n{}",
+        cut(schema, SCHEMA)
+    );
+    if schema.len() > SCHEMA {
+        let _ = write!(
+            text,
+            "\nThat is not all of it: see `expected_output_schema` of ticket {id}."
+        );
+    }
+    if violations.is_empty() {
+        return text;
+    }
+    text.push_str("\n\nWhat was wrong with the last output:");
+    let (most, bytes) = VIOLATIONS;
+    for violation in violations.iter().take(most) {
+        let line = violation.to_string().replace('\n', " ");
+        let _ = write!(text, "\n- {}", cut(&line, bytes));
+    }
+    if violations.len() > most {
+        let _ = write!(text, "\nand {} more", violations.len() - most);
+    }
+    text
 }
 
 /// Bytes of a failed attempt's reason in a report's text.
@@ -142,6 +188,24 @@ mod tests {
         assert_eq!(cut("abcdef", 5), "ab…");
         assert_eq!(cut("ééé", 5), "é…");
         assert_eq!(cut("ab", 1), "…");
+    }
+
+    #[test]
+    fn what_someone_outside_is_told_of_an_output_is_bounded() {
+        let id = TicketId(uuid::Uuid::nil());
+        let fits = expected(id, &"s".repeat(SCHEMA), "must", &[]);
+        assert!(fits.ends_with("ss"), "{fits}");
+        let wrong = vec![Violation::new("/n", "v\n".repeat(1_000)); VIOLATIONS.0 + 3];
+        let more = expected(id, &"s".repeat(SCHEMA + 1), "must", &wrong);
+        let rest =
+            format!("…\nThat is not all of it: see `expected_output_schema` of ticket {id}.");
+        assert!(more.contains(&rest), "{more}");
+        assert!(more.ends_with("…\nand 3 more"), "{more}");
+        assert!(
+            more.len() < SCHEMA + (VIOLATIONS.0 + 2) * VIOLATIONS.1,
+            "{}",
+            more.len()
+        );
     }
 
     #[test]

@@ -281,6 +281,7 @@ impl Walk {
                     },
                     outcome: ReportOutcome::Completed,
                     summary: self.a_text(),
+                    output: None,
                     usage: crate::Spend {
                         tokens: self.dice.roll(60) as u64,
                         cost_microusd: self.dice.roll(60) as u64,

@@ -75,6 +75,7 @@ fn reports(story: &mut Story, ticket: TicketId, usage: Spend) {
             token: Some(token),
             outcome: ReportOutcome::Completed,
             summary: "done outside".to_owned(),
+            output: None,
             usage,
         })
         .expect("a known agent");
@@ -337,6 +338,7 @@ fn a_refused_report_spends_nothing() {
             token: Some(Token(uuid::Uuid::nil())),
             outcome: ReportOutcome::Completed,
             summary: String::new(),
+            output: None,
             usage: used(5, 5),
         })
         .expect("it is answered");

@@ -356,10 +356,15 @@ pub(crate) fn plan(plan: delegation::WorkPlan) -> Converted<WorkPlan> {
     })
 }
 
-pub(crate) fn external(found: ReportOutcome, summary: String) -> reporting::ExternalReport {
+pub(crate) fn external(
+    found: ReportOutcome,
+    summary: String,
+    output: Option<Value>,
+) -> reporting::ExternalReport {
     reporting::ExternalReport {
         outcome: outcome(found),
         summary,
+        output_json: output.map(text),
     }
 }
 

@@ -387,7 +387,18 @@ impl Story {
         let mut taken: BTreeMap<String, Vec<RunId>> = BTreeMap::new();
         for (run, journal) in &self.journals {
             for entry in &journal.entries {
-                if let Some(Ok(Answer::External { summary, .. })) = &entry.reply {
+                if let Some(Ok(Answer::External {
+                    summary, output, ..
+                })) = &entry.reply
+                {
+                    if output
+                        .as_ref()
+                        .is_none_or(|output| output["said"] != **summary)
+                    {
+                        outside.violated(format!(
+                            "report {summary:?} for {run:?} is in its journal with the output {output:?}"
+                        ));
+                    }
                     taken.entry(summary.clone()).or_default().push(*run);
                 }
             }

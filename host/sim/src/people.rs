@@ -446,6 +446,7 @@ impl Reporter {
                 Reported {
                     outcome,
                     summary: summary.clone(),
+                    output: Some(serde_json::json!({"said": summary})),
                     usage: Spend::default(),
                 },
             )

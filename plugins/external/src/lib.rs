@@ -3,7 +3,8 @@
 //!
 //! Configuration: `{"timeout_ms": 3600000}`; without it, it waits for as long as the ticket may take.
 
-use adjutant_sdk::{Error, Failure, Outcome, Report, Subordinate, Task, reporting};
+use adjutant_sdk::reporting::{self, ExternalReport};
+use adjutant_sdk::{Error, Failure, Outcome, Report, Subordinate, Task};
 use serde::Deserialize;
 
 struct External;
@@ -22,13 +23,31 @@ impl Subordinate for External {
             Err(Error::Deadline(text)) => return Err(Failure::new(late(config.timeout_ms, &text))),
             Err(error) => return Err(error.into()),
         };
-        match report.outcome {
-            Outcome::Completed => Ok(Report::new(report.summary)),
-            outcome if report.summary.trim().is_empty() => Err(Failure::new(format!(
-                "The task was reported from outside as {outcome}, without a summary."
-            ))),
-            _ => Err(Failure::new(report.summary)),
-        }
+        ending(report)
+    }
+}
+
+/// What was reported outside, as this agent's own report: its output goes to the host as it is, which
+/// checks it.
+fn ending(report: ExternalReport) -> Result<Report, Failure> {
+    let ExternalReport {
+        outcome,
+        summary,
+        output_json,
+    } = report;
+    match outcome {
+        Outcome::Completed => Ok(Report {
+            summary,
+            output_json,
+        }),
+        _ => Err(Failure {
+            summary: if summary.trim().is_empty() {
+                format!("The task was reported from outside as {outcome}, without a summary.")
+            } else {
+                summary
+            },
+            output_json,
+        }),
     }
 }
 
@@ -46,6 +65,23 @@ adjutant_sdk::subordinate!(External);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn report(outcome: Outcome, summary: &str) -> ExternalReport {
+        ExternalReport {
+            outcome,
+            summary: summary.to_string(),
+            output_json: Some("{\"n\":1}".to_string()),
+        }
+    }
+
+    #[test]
+    fn an_output_from_outside_is_handed_on_well_or_badly() {
+        let well = ending(report(Outcome::Completed, "")).expect("it is completed");
+        assert_eq!(well.output_json.as_deref(), Some("{\"n\":1}"));
+        let badly = ending(report(Outcome::Failed, " ")).expect_err("it failed");
+        assert_eq!(badly.output_json.as_deref(), Some("{\"n\":1}"));
+        assert!(badly.summary.ends_with("as failed, without a summary."));
+    }
 
     #[test]
     fn a_missed_deadline_says_how_long_it_was() {

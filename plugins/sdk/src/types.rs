@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::reporting::ExternalReport;
 use crate::{
     Assignment, BlockerPolicy, Budget, Confidence, Delegated, Error, Failure, Joined, Outcome,
     PlanPhase, PlanTask, Priority, Report, Retry, Task, TaskReport, TicketStatus, TrackingStatus,
@@ -280,6 +281,13 @@ impl TaskReport {
         matches!(self.outcome, Outcome::Completed)
     }
 
+    /// The structured result, where there is one.
+    pub fn output(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(self.output_json.as_deref()?).ok()
+    }
+}
+
+impl ExternalReport {
     /// The structured result, where there is one.
     pub fn output(&self) -> Option<serde_json::Value> {
         serde_json::from_str(self.output_json.as_deref()?).ok()

@@ -248,6 +248,7 @@ impl Tx<'_> {
         self.count_message(run)?;
         let record = &self.state.runs[&run];
         let ticket = &self.state.tickets[&record.ticket];
+        let wanted = text::expected_output(ticket, &record.given.violations);
         let footer = text::report_footer(self.context.base_url, record.agent, ticket, record.token);
         let (id, author) = (
             ticket.id,
@@ -257,7 +258,7 @@ impl Tx<'_> {
             id,
             author,
             MessageKind::Task,
-            format!("{message}{footer}"),
+            format!("{message}{wanted}{footer}"),
             Vec::new(),
             None,
         );

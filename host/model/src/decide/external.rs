@@ -5,6 +5,7 @@ use super::{Tx, check_len};
 use crate::{
     AgentId, Answer, Outcome, Refusal, ReportOutcome, Run, Spend, TicketId, Token, WaitKind,
 };
+use serde_json::Value;
 
 impl Tx<'_> {
     pub(super) fn external_report(
@@ -12,14 +13,14 @@ impl Tx<'_> {
         agent: AgentId,
         delegation: Option<TicketId>,
         token: Option<Token>,
-        outcome: ReportOutcome,
-        summary: &str,
+        (outcome, summary, output): (ReportOutcome, String, Option<Value>),
         usage: Spend,
     ) -> Result<Outcome, Refusal> {
         if !self.state.agents.contains_key(&agent) {
             return Err(Refusal::NotFound(format!("there is no agent {agent}")));
         }
-        check_len("/summary", summary, self.context.limits.text_bytes)?;
+        check_len("/summary", &summary, self.context.limits.text_bytes)?;
+        self.check_output(output.as_ref())?;
         match self.reported_run(agent, delegation, token) {
             Ok(run) => {
                 let (id, ticket) = (run.id, run.ticket);
@@ -29,7 +30,8 @@ impl Tx<'_> {
                     id,
                     Ok(Answer::External {
                         outcome,
-                        summary: summary.to_owned(),
+                        summary,
+                        output,
                     }),
                 );
                 Ok(Outcome::External {
@@ -42,6 +44,19 @@ impl Tx<'_> {
                 refused: Some(why),
             }),
         }
+    }
+
+    /// An output lies in the journal before it is checked, so it is bounded when it comes.
+    fn check_output(&self, output: Option<&Value>) -> Result<(), Refusal> {
+        let bytes = output.map_or(0, |output| output.to_string().len());
+        let limit = self.context.limits.output_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(Refusal::invalid(
+            "/output",
+            format!("{bytes} bytes are too many; the limit `output_bytes` is {limit}"),
+        ))
     }
 
     /// Why a token is of no live run.

@@ -229,8 +229,12 @@ impl<'a> Tx<'a> {
                 token,
                 outcome,
                 summary,
+                output,
                 usage,
-            } => self.external_report(agent, delegation, token, outcome, &summary, usage),
+            } => {
+                let report = (outcome, summary, output);
+                self.external_report(agent, delegation, token, report, usage)
+            }
             Command::Chosen {
                 ticket,
                 tried,

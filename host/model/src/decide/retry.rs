@@ -95,6 +95,13 @@ impl Tx<'_> {
         if retry.attempts == 0 {
             return Err(Refusal::invalid(path, "`attempts` is at least 1"));
         }
+        let longest = self.context.limits.retry_pause_ms;
+        if retry.backoff_ms.max(retry.max_backoff_ms) > longest {
+            return Err(Refusal::invalid(
+                path,
+                format!("a pause is at most {longest} ms (limit `retry_pause_ms`)"),
+            ));
+        }
         let most = self.context.limits.attempts;
         let all = retry
             .attempts

@@ -414,6 +414,7 @@ impl Story {
             token,
             outcome: ReportOutcome::Completed,
             summary: "done outside".to_owned(),
+            output: None,
             usage: adjutant_model::Spend::default(),
         });
         match outcome.expect("a known agent") {

@@ -32,8 +32,10 @@ impl Host for Session {
                 timeout_ms,
             })
             .await?;
-        Ok(answer!(reply, Answer::External { outcome, summary } => {
-            convert::external(outcome, summary)
-        }))
+        Ok(
+            answer!(reply, Answer::External { outcome, summary, output } => {
+                convert::external(outcome, summary, output)
+            }),
+        )
     }
 }

@@ -85,6 +85,10 @@ pub struct TaskReport {
     /// How it went: `completed` or `failed`; `completed` where none is given.
     #[schema(value_type = Option<ReportStatus>)]
     pub status: Option<String>,
+    /// The structured result, any JSON. Where the ticket has a schema, this must fulfil it. At most as
+    /// many bytes as the limit `output_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<serde_json::Value>,
     /// What it took. It is charged to the ticket's budget and to those above it, also where that is
     /// more than they had left.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,7 +37,8 @@ pub(crate) struct ReportQuery {
 ///
 /// Without a delegation and a token the report is taken only while exactly one delegation to the agent
 /// is open. A stale, duplicate or foreign report changes nothing: the answer says so, with a reason.
-/// Its `usage` is charged to the ticket, and so to the budgets of all tickets above it.
+/// Its `output` is the ticket's, once it fulfils the ticket's schema; else the task is posted again with
+/// what was wrong. Its `usage` is charged to the ticket, and so to the budgets of all tickets above it.
 #[utoipa::path(
     post,
     path = "/api/agents/{id}/report-task",
@@ -86,6 +87,7 @@ pub(crate) async fn report_task(
             Reported {
                 outcome,
                 summary,
+                output: report.output,
                 usage,
             },
         )

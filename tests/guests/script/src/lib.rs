@@ -18,7 +18,7 @@
 //! | `{"read_channel": {"ticket", "after", "limit"}}` | `{messages: [{id, index, author, kind, text, mentions, reply_to}], cursor, more}` |
 //! | `{"ask": {"member", "text", "timeout_ms"}}` | a message |
 //! | `{"submit": json}` | `null` |
-//! | `{"call_for_report": text}`, or with `{"text", "timeout_ms"}` | `{outcome, summary}` |
+//! | `{"call_for_report": text}`, or with `{"text", "timeout_ms"}` | `{outcome, summary, output}` |
 //! | `{"create": {"title", "description", "schema"}}` | the ticket's id |
 //! | `{"assign": {"ticket", "agent"}}` | `null` |
 //! | `{"get_ticket": ticket}` | a ticket |

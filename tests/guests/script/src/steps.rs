@@ -55,9 +55,14 @@ pub(crate) fn step(name: &str, value: &Value, children: &mut Children) -> Option
             } else {
                 plain
             };
-            reporting::call_for_report(&message, number(value, "timeout_ms")).map(
-                |report| json!({"outcome": report.outcome.to_string(), "summary": report.summary}),
-            )
+            reporting::call_for_report(&message, number(value, "timeout_ms")).map(|report| {
+                let output = report.output();
+                json!({
+                    "outcome": report.outcome.to_string(),
+                    "summary": report.summary,
+                    "output": output,
+                })
+            })
         }
         "create" => {
             let draft = Draft {

@@ -78,8 +78,16 @@ fn told(answer: &Answer) -> String {
             };
             format!("{}{pending}", listed("report", reports))
         }
-        Answer::External { outcome, summary } => {
-            format!("{}: {}", outcome.as_str(), quoted(summary, LINE))
+        Answer::External {
+            outcome,
+            summary,
+            output,
+        } => {
+            let output = match output {
+                Some(output) => format!("; output {}", quoted(&output.to_string(), PART)),
+                None => String::new(),
+            };
+            format!("{}: {}{output}", outcome.as_str(), quoted(summary, LINE))
         }
         Answer::Message(id) => format!("message {id}"),
         Answer::Page { messages, .. } => {
