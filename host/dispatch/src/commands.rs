@@ -60,7 +60,9 @@ impl Dispatcher {
                 let (now, limits) = (self.clock.now(), self.limits.clone());
                 let world = self.worlds.get_mut(&workspace);
                 let keep = match (key, world) {
-                    (Some(key), Some(world)) => world.keys.keep(&key, &outcome, &changes, now, &limits),
+                    (Some(key), Some(world)) => {
+                        world.keys.keep(&key, &outcome, &changes, now, &limits)
+                    }
                     _ => Vec::new(),
                 };
                 let ack = reply.map_or(Ack::Nobody, |reply| Ack::Command(reply, outcome));

@@ -32,6 +32,9 @@ use tokio::time::Instant;
 const MOST_IN_FLIGHT: usize = 1_024;
 /// Batches of one workspace that may be on their way: another's never waits behind more of them.
 const MOST_OF_ONE: u32 = 256;
+/// The same while other workspaces have something stored too, and how long they count as doing so.
+const MOST_BESIDE_OTHERS: u32 = 32;
+const SHARED_FOR: Duration = Duration::from_secs(1);
 /// How long to wait before a workspace that could not be read is read again.
 pub(crate) const RELOAD_AFTER: Duration = Duration::from_secs(1);
 /// How long to sleep when nothing is due.
@@ -134,6 +137,10 @@ pub(crate) struct Dispatcher {
     pub(crate) cleaning: JoinSet<()>,
     pub(crate) in_flight: FuturesOrdered<Flying>,
     pub(crate) reload_at: Option<Instant>,
+    /// Who had something stored last.
+    pub(crate) last_sender: Option<WorkspaceId>,
+    /// Until when several workspaces count as busy.
+    pub(crate) shared_until: Instant,
     /// Whether batches are held back for lack of room.
     pub(crate) held: watch::Receiver<Option<Shortage>>,
     /// Whether they were when that was looked at last.
@@ -268,8 +275,24 @@ impl Dispatcher {
 
     /// Whether a workspace may send one more batch before one of its own has arrived.
     fn may_send(&self, workspace: WorkspaceId) -> bool {
+        let most = if Instant::now() < self.shared_until {
+            MOST_BESIDE_OTHERS
+        } else {
+            MOST_OF_ONE
+        };
         let world = self.worlds.get(&workspace);
-        world.is_none_or(|world| world.in_flight < MOST_OF_ONE)
+        world.is_none_or(|world| world.in_flight < most)
+    }
+
+    /// Takes note of who has something stored: while several do, each has less on its way.
+    fn note_sender(&mut self, workspace: WorkspaceId) {
+        if self
+            .last_sender
+            .replace(workspace)
+            .is_some_and(|last| last != workspace)
+        {
+            self.shared_until = Instant::now() + SHARED_FOR;
+        }
     }
 
     async fn handle(&mut self, message: Msg) {
@@ -390,6 +413,7 @@ impl Dispatcher {
         keep: Vec<(Vec<u8>, Option<Vec<u8>>)>,
         ack: Ack,
     ) {
+        self.note_sender(workspace);
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return;
         };

@@ -213,6 +213,8 @@ impl Host {
             in_flight: FuturesOrdered::new(),
             starts: 0,
             reload_at: None,
+            last_sender: None,
+            shared_until: tokio::time::Instant::now(),
             held,
             was_held: false,
             ending: false,

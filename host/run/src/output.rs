@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are gathered between two flushes; a guest or a command that prints faster loses the
 /// middle, and is told so in the log.
-const MOST: usize = 256 << 10;
+const MOST: usize = 64 << 10;
 
 /// Gathers output. Writing never blocks.
 #[derive(Debug, Default)]
@@ -100,7 +100,7 @@ mod tests {
         let texts = output.take();
         assert_eq!(texts[0], ("stdout", "ab".to_owned()));
         assert_eq!(texts[1], ("stderr", "c".to_owned()));
-        assert!(texts[2].1.contains("262144 bytes"), "{texts:?}");
+        assert!(texts[2].1.contains(&format!("{MOST} bytes")), "{texts:?}");
         assert!(output.take().is_empty());
     }
 }

@@ -91,9 +91,8 @@ fn target(to: &Path) -> Result<PathBuf> {
     // A name that ends so is meant to be a folder.
     let folder = to.as_os_str().as_encoded_bytes().ends_with(b"/");
     if folder && !to.exists() {
-        std::fs::create_dir_all(to).map_err(|error| {
-            Error::Failed(format!("{} cannot be made: {error}", to.display()))
-        })?;
+        std::fs::create_dir_all(to)
+            .map_err(|error| Error::Failed(format!("{} cannot be made: {error}", to.display())))?;
     }
     let to = if to.is_dir() {
         let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");

@@ -7,8 +7,8 @@
 
 use super::Tx;
 use crate::{
-    Dimension, Effect, EventKind, Outcome, Plugin, PluginRef, Record, Refusal, Resumed, Run, RunId, RunStatus,
-    Status, TicketId, Token, weight,
+    Dimension, Effect, EventKind, Outcome, Plugin, PluginRef, Record, Refusal, Resumed, Run, RunId,
+    RunStatus, Status, TicketId, Token, weight,
 };
 use std::sync::Arc;
 

@@ -41,9 +41,11 @@ impl State {
         let agent = agent.map(|agent| agent.limits.silence_ms);
         // A person may give an agent more time than its limit says; a boss may not.
         let limit = match own {
-            Some(_) if ticket.delegated_by.is_some() => {
-                [own, agent].into_iter().flatten().filter(|ms| *ms > 0).min()
-            }
+            Some(_) if ticket.delegated_by.is_some() => [own, agent]
+                .into_iter()
+                .flatten()
+                .filter(|ms| *ms > 0)
+                .min(),
             _ => own.or(agent),
         };
         limit.filter(|ms| *ms > 0)
