@@ -45,6 +45,18 @@ pub(crate) struct Branch {
     pub(crate) branch: String,
 }
 
+/// A run that failed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PastAttempt {
+    /// The agent.
+    pub(crate) agent: Named,
+    /// Its number, from 1.
+    pub(crate) attempt: u32,
+    /// Why it failed.
+    pub(crate) reason: String,
+}
+
 /// A ticket.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct TicketView {
@@ -86,6 +98,24 @@ pub(crate) struct TicketView {
     /// What they have spent, where that is anything.
     #[serde(default)]
     pub(crate) spent: Option<serde_json::Map<String, Value>>,
+    /// `high`, `medium` or `low`.
+    #[serde(default)]
+    pub(crate) priority: String,
+    /// Never worked on at the same time as another with this word.
+    #[serde(default)]
+    pub(crate) group: Option<String>,
+    /// Tickets that must be over before it starts.
+    #[serde(default)]
+    pub(crate) blocked_by: Vec<String>,
+    /// When it fails if it is not over.
+    #[serde(default)]
+    pub(crate) deadline: Option<String>,
+    /// When it is tried again.
+    #[serde(default)]
+    pub(crate) not_before: Option<String>,
+    /// Runs that failed.
+    #[serde(default)]
+    pub(crate) history: Vec<PastAttempt>,
 }
 
 impl TicketView {

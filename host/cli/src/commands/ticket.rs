@@ -205,6 +205,17 @@ fn text(node: &TicketNode) -> String {
         );
     }
     field("created", &ticket.created_at);
+    if ticket.priority != "medium" {
+        field("priority", &ticket.priority);
+    }
+    field("group", ticket.group.as_deref().unwrap_or_default());
+    field("after", &ticket.blocked_by.join(", "));
+    field("deadline", ticket.deadline.as_deref().unwrap_or_default());
+    field("next try", ticket.not_before.as_deref().unwrap_or_default());
+    for past in &ticket.history {
+        let told = format!("{} by {}: {}", past.attempt, past.agent.name, past.reason);
+        field("attempt", &told);
+    }
     field("budget", &amounts(ticket.budget.as_ref(), 0));
     field("spent", &amounts(ticket.spent.as_ref(), 1));
     for branch in &ticket.branches {
