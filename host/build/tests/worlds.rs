@@ -107,7 +107,12 @@ fn the_plugins_import_what_their_world_offers() {
         &["reporting", "types", "worktree"],
     );
     check(&built, "external", "work", &["reporting", "types"]);
-    check(&built, "bench-boss", "work", &["delegation", "types"]);
+    check(
+        &built,
+        "bench-boss",
+        "work",
+        &["delegation", "memory", "types"],
+    );
     check(&built, "bench-worker", "work", &["channels", "types"]);
     check(&built, "bench-chain", "work", &["delegation", "types"]);
 }

@@ -19,7 +19,7 @@ use crate::permits::Permits;
 
 /// How often running guests are looked at. A guest's time is counted in these, and it yields its
 /// thread to others as often.
-pub const TICK: Duration = Duration::from_millis(10);
+pub const TICK: Duration = Duration::from_millis(2);
 
 /// Bytes of a memory that a slot of the pool keeps mapped between two guests, as far as they were
 /// written; and bytes of a table.

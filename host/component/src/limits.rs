@@ -80,6 +80,13 @@ impl Limiter {
     }
 }
 
+impl Limiter {
+    /// Bytes of all memories so far.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,

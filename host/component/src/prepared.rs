@@ -140,7 +140,7 @@ impl<H: AgentHost> Prepared<H> {
             .meter
             .measure(guest.call_work(&mut live.store, task))
             .await;
-        live.end(answer)
+        live.end(answer).await
     }
 }
 
@@ -167,7 +167,7 @@ impl PreparedSelector {
         };
         let called = guest.call_choose(&mut live.store, question, candidates);
         let answer = live.meter.measure(called).await;
-        live.end(answer).map(|(answer, ())| answer)
+        live.end(answer).await.map(|(answer, ())| answer)
     }
 }
 
@@ -180,11 +180,33 @@ struct Live<H: 'static> {
     _permit: Permit,
 }
 
+/// Bytes of memory from which on a store is dropped away from the threads that drive runs: giving them
+/// back to the system takes long.
+const HEAVY: usize = 16 << 20;
+
 impl<H: Send + 'static> Live<H> {
-    fn end<A>(self, answer: wasmtime::Result<A>) -> Result<(A, H), Stop> {
+    async fn end<A>(self, answer: wasmtime::Result<A>) -> Result<(A, H), Stop> {
+        let heavy = self.store.data().limiter.memory() > HEAVY;
         match answer {
+            Ok(answer) if heavy => {
+                let away = tokio::task::spawn_blocking(move || {
+                    let Live { store, _permit, .. } = self;
+                    store.into_data().host
+                });
+                match away.await {
+                    Ok(host) => Ok((answer, host)),
+                    Err(error) => Err(Stop::HostStopped(Box::new(error))),
+                }
+            }
             Ok(answer) => Ok((answer, self.store.into_data().host)),
-            Err(error) => Err(classify(error, self.store.data(), false)),
+            Err(error) => {
+                let stop = classify(error, self.store.data(), false);
+                if heavy {
+                    // Its places are free when it is gone.
+                    tokio::task::spawn_blocking(move || drop(self));
+                }
+                Err(stop)
+            }
         }
     }
 }

@@ -109,3 +109,17 @@ pub(crate) fn batch(world: &mut World, changes: &Changes, op: Uuid) -> (Batch, V
     batch.events = changes.events.iter().map(records::encode).collect();
     (batch, trees)
 }
+
+/// What a batch weighs: its records, and their bytes by the KiB.
+pub(crate) fn weight(batch: &Batch) -> usize {
+    let put = batch
+        .put
+        .iter()
+        .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
+    let appended = batch.append.iter().map(|(_, _, bytes)| bytes.len());
+    let events = batch.events.iter().map(Vec::len);
+    put.chain(appended)
+        .chain(events)
+        .map(|bytes| 1 + bytes / 1_024)
+        .sum()
+}

@@ -1,7 +1,7 @@
 //! The event loop: messages in, decisions, batches out; acknowledgements and effects when those are on
 //! disk.
 
-use crate::batch::batch;
+use crate::batch::{batch, weight};
 use crate::execute::Execute;
 use crate::host::{HostError, HostParts};
 use crate::intake::Intake;
@@ -32,8 +32,9 @@ use tokio::time::Instant;
 const MOST_IN_FLIGHT: usize = 1_024;
 /// Batches of one workspace that may be on their way: another's never waits behind more of them.
 const MOST_OF_ONE: u32 = 256;
-/// The same while other workspaces have something stored too, and how long they count as doing so.
-const MOST_BESIDE_OTHERS: u32 = 32;
+/// What batches of one workspace may weigh (records, and their bytes by the KiB) while other workspaces
+/// have something stored too, whose batches share a write with them; and how long those count.
+const HEAVIEST_BESIDE_OTHERS: usize = 128;
 const SHARED_FOR: Duration = Duration::from_secs(1);
 /// How long to wait before a workspace that could not be read is read again.
 pub(crate) const RELOAD_AFTER: Duration = Duration::from_secs(1);
@@ -154,6 +155,7 @@ pub(crate) struct Dispatcher {
 /// A batch on its way, and what is to be done when it has arrived.
 pub(crate) struct Flight {
     workspace: WorkspaceId,
+    weight: usize,
     trees: Vec<TicketId>,
     effects: Vec<Effect>,
     /// The run that wanted it.
@@ -275,13 +277,14 @@ impl Dispatcher {
 
     /// Whether a workspace may send one more batch before one of its own has arrived.
     fn may_send(&self, workspace: WorkspaceId) -> bool {
-        let most = if Instant::now() < self.shared_until {
-            MOST_BESIDE_OTHERS
-        } else {
-            MOST_OF_ONE
+        let Some(world) = self.worlds.get(&workspace) else {
+            return true;
         };
-        let world = self.worlds.get(&workspace);
-        world.is_none_or(|world| world.in_flight < most)
+        if Instant::now() < self.shared_until {
+            world.in_flight_weight < HEAVIEST_BESIDE_OTHERS
+        } else {
+            world.in_flight < MOST_OF_ONE
+        }
     }
 
     /// Takes note of who has something stored: while several do, each has less on its way.
@@ -423,6 +426,7 @@ impl Dispatcher {
             world.sent(&[]);
             let flight = Flight {
                 workspace,
+                weight: 0,
                 trees: Vec::new(),
                 effects,
                 run,
@@ -436,10 +440,13 @@ impl Dispatcher {
         }
         let (mut batch, trees) = batch(world, &changes, self.clock.id());
         batch.put.extend(keep);
+        let weight = weight(&batch);
+        world.in_flight_weight += weight;
         world.sent(&trees);
         let submitted = self.parts.store.submit(batch);
         let flight = Flight {
             workspace,
+            weight,
             trees,
             effects: changes.effects,
             run,
@@ -454,6 +461,7 @@ impl Dispatcher {
     fn arrived(&mut self, result: Result<(), CommitError>, flight: Flight) {
         let Flight {
             workspace,
+            weight,
             trees,
             effects,
             run,
@@ -465,6 +473,7 @@ impl Dispatcher {
             .map(|error| format!("what was to be stored could not be: {error}"));
         if let Some(world) = self.worlds.get_mut(&workspace) {
             world.in_flight -= 1;
+            world.in_flight_weight = world.in_flight_weight.saturating_sub(weight);
             if let Some(why) = &failed {
                 crate::recovery::distrust(world, why);
                 if let Some(run) = run.filter(|_| too_large) {

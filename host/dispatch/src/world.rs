@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) in_flight_trees: HashMap<TicketId, u32>,
     /// Batches on their way.
     pub(crate) in_flight: u32,
+    /// What they weigh: records, and their bytes by the KiB.
+    pub(crate) in_flight_weight: usize,
     /// Runs that are in memory.
     pub(crate) running: BTreeMap<RunId, Running>,
     /// Why the state cannot be trusted any more, until it is read again.
@@ -63,6 +65,7 @@ impl World {
             versions: HashMap::new(),
             in_flight_trees: HashMap::new(),
             in_flight: 0,
+            in_flight_weight: 0,
             running: BTreeMap::new(),
             broken: None,
             too_large: BTreeMap::new(),

@@ -14,10 +14,10 @@ use adjutant_model::{
 use serde_json::Value;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Calls that are gathered before they are journaled without being asked, and bytes of their answers.
@@ -456,6 +456,28 @@ impl Session {
     }
 }
 
+/// Outputs that are checked at a time.
+static CHECKS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    Semaphore::new(processors.saturating_sub(1).max(1))
+});
+
+/// How much longer than `output_bytes` an output's text may be with all its blanks before it is refused
+/// unread: reading takes time too.
+const BLANKS: usize = 4;
+
+/// Refuses the text of an output that cannot be within the limit.
+pub(crate) fn check_text(text: &str, limits: &Limits) -> Result<(), CallError> {
+    let most = limits.output_bytes;
+    if text.len() <= most.saturating_mul(BLANKS) {
+        return Ok(());
+    }
+    Err(CallError::Limit(format!(
+        "an output of {} bytes is too large; the limit is {most} (limit `output_bytes`)",
+        text.len()
+    )))
+}
+
 /// What is wrong with an output. Away from the threads that drive runs: a schema may be slow to check.
 pub(crate) async fn check_output(ticket: &Arc<Ticket>, output: Option<&Value>) -> Vec<Violation> {
     if ticket.expected_output_schema.is_none() {
@@ -468,6 +490,10 @@ pub(crate) async fn check_output(ticket: &Arc<Ticket>, output: Option<&Value>) -
     if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return check();
     }
+    // However many are handed in at once, they leave a processor free.
+    let Ok(_turn) = CHECKS.acquire().await else {
+        return check();
+    };
     tokio::task::spawn_blocking(check)
         .await
         .unwrap_or_else(|error| {

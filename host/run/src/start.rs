@@ -5,7 +5,7 @@ use crate::ending::{Finished, RunStop, why};
 use crate::ports::Ledger;
 use crate::runner::{Job, RunnerOptions};
 use crate::selecting::Chooser;
-use crate::session::{Begin, Session, Shared, check_output};
+use crate::session::{Begin, Session, Shared, check_output, check_text};
 use adjutant_component::bindings::{Failure, Report, Task};
 use adjutant_component::{GuestClock, Stop};
 use adjutant_model::{
@@ -269,6 +269,12 @@ pub(crate) async fn worked(answer: Result<Report, Failure>, session: &Session) -
         Ok(report) => (true, report.summary, report.output_json),
         Err(failure) => (false, failure.summary, failure.output_json),
     };
+    if let Err(error) = output_json
+        .as_deref()
+        .map_or(Ok(()), |text| check_text(text, &session.limits))
+    {
+        return Ending::Broke(format!("its output is too large: {error}"));
+    }
     let (output, violations) = match output_json.as_deref().map(serde_json::from_str) {
         Some(Ok(output)) => (Some(output), None),
         Some(Err(error)) => (

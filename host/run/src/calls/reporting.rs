@@ -2,7 +2,7 @@
 
 use super::{answer, converted};
 use crate::convert;
-use crate::session::Session;
+use crate::session::{Session, check_text};
 use adjutant_component::HostResult;
 use adjutant_component::bindings::reporting::{ExternalReport, Host};
 use adjutant_component::bindings::types::Error;
@@ -16,6 +16,7 @@ impl Host for Session {
     }
 
     async fn submit_output(&mut self, output_json: String) -> HostResult<Result<(), Error>> {
+        converted!(check_text(&output_json, &self.limits));
         let output = converted!(convert::json("", &output_json));
         let reply = self.decided(Call::SubmitOutput { output }).await?;
         Ok(answer!(reply, Answer::Unit => ()))
