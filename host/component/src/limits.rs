@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
-use crate::engine::TICK;
 use crate::permits::{Owner, Permit, Permits};
 
 /// Elements of a table in the engine's pool.
@@ -17,6 +16,8 @@ pub(crate) const TABLE_ELEMENTS: usize = 100_000;
 
 /// Time on a processor after which a run counts as one that computes for long.
 const LONG: Duration = Duration::from_millis(30);
+/// What a span counts for at most.
+const SPAN: Duration = Duration::from_millis(10);
 
 /// The limits of one run. The defaults fit every guest language that Adjutant is tested with.
 #[derive(Clone, Debug)]
@@ -145,7 +146,7 @@ impl GuestTime {
 ///
 /// A span begins when the run's future is polled or the guest was last looked at, and ends when it
 /// is looked at again (each tick) or the poll is over. Waiting in a host call happens between polls
-/// and so never counts. A span counts for one tick at most: on a machine with too much to do the
+/// and so never counts. A span counts for 10 ms at most: on a machine with too much to do the
 /// thread may have stood still for longer, which is not the guest's fault.
 ///
 /// A run that has computed for [`LONG`] shares fewer processors than there are with all others like
@@ -187,7 +188,7 @@ impl Meter {
     pub(crate) fn charge(&self, at: Instant) -> bool {
         let now = self.nanos(at);
         let span = now.saturating_sub(self.mark.swap(now, Ordering::Relaxed));
-        let span = span.min(TICK.as_nanos() as u64);
+        let span = span.min(SPAN.as_nanos() as u64);
         self.used.0.fetch_add(span, Ordering::Relaxed) + span > self.limit
     }
 
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn time_between_polls_does_not_count_and_a_span_counts_for_one_tick_at_most() {
+    fn time_between_polls_does_not_count_and_a_span_counts_for_so_much_at_most() {
         let used = GuestTime::default();
         let turns = turns(&Permits::new(1));
         let meter = Meter::new(Duration::from_millis(25), turns, used.clone());
@@ -287,7 +288,7 @@ mod tests {
         assert!(!meter.charge(at(60_009)), "15 ms used");
         assert!(
             !meter.charge(at(61_000)),
-            "25 ms used: the long span counts for one tick"
+            "25 ms used: the long span counts for 10 ms"
         );
         assert!(meter.charge(at(61_001)), "26 ms used");
         assert_eq!(used.used(), Duration::from_millis(26));
@@ -312,7 +313,7 @@ mod tests {
                 GuestTime::default(),
             );
             for tick in 1..=4 {
-                meter.charge(meter.base + TICK * tick);
+                meter.charge(meter.base + SPAN * tick);
             }
             meter
         };
@@ -358,7 +359,7 @@ mod tests {
             ),
         );
         for tick in 1..=4 {
-            long.charge(long.base + TICK * tick);
+            long.charge(long.base + SPAN * tick);
         }
         let (mut brief, mut long) = (
             Box::pin(brief.measure(guest())),

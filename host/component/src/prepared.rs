@@ -202,8 +202,8 @@ impl<H: Send + 'static> Live<H> {
             Err(error) => {
                 let stop = classify(error, self.store.data(), false);
                 if heavy {
-                    // Its places are free when it is gone.
-                    tokio::task::spawn_blocking(move || drop(self));
+                    // A panic in there is logged by the runtime; what counts is that it is gone.
+                    let _ = tokio::task::spawn_blocking(move || drop(self)).await;
                 }
                 Err(stop)
             }
