@@ -29,7 +29,7 @@ pub trait Execute: Send + Sync + 'static {
 /// Executes components.
 pub(crate) struct Components {
     pub(crate) shelf: Arc<PluginShelf>,
-    pub(crate) runner: Runner,
+    pub(crate) runner: Arc<Runner>,
 }
 
 #[async_trait]

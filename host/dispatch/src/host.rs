@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) shelf: Arc<PluginShelf>,
     /// Asks selectors whom a boss would pick.
-    pub(crate) runner: Runner,
+    pub(crate) runner: Arc<Runner>,
     /// One backup at a time.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -177,9 +177,10 @@ impl Host {
         let shelf = Arc::new(shelf);
         crate::backup::sweep(shelf.folder());
         let limits = Arc::new(options.limits.clone());
+        let runner = Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
+        let runner = Arc::new(runner);
         let execute = execute.unwrap_or_else(|| {
-            let runner = Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
-            let shelf = shelf.clone();
+            let (shelf, runner) = (shelf.clone(), runner.clone());
             Arc::new(Components { shelf, runner })
         });
         let (messages, queue) = mpsc::channel(options.queue.max(1));
@@ -189,7 +190,7 @@ impl Host {
             messages: messages.clone(),
             store: parts.store.clone(),
             shelf: shelf.clone(),
-            runner: Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone()),
+            runner,
             clock: options.clock.clone(),
             engine: parts.engine.clone(),
             turns: turns.clone(),

@@ -1,8 +1,10 @@
 //! The intake: messages wait here for the event loop, a queue for each workspace, and the workspaces take
-//! turns. One that floods the host with calls takes no turns from another.
+//! turns. One that floods the host with calls takes no turns from another, as far as messages have been
+//! taken from the channel, which is first come, first served.
 //!
 //! Invariants: messages of one workspace keep their order; there are never more than [`MOST`]; a
-//! workspace with as many batches on their way as it may have waits until one has arrived.
+//! workspace with as many batches on their way as it may have waits until one has arrived, unless the
+//! disk has no room: then nothing arrives, and questions are to be answered all the same.
 
 use crate::event_loop::Msg;
 use adjutant_model::WorkspaceId;

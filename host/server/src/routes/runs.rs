@@ -8,7 +8,7 @@ use crate::headers::prefers_second;
 use crate::names::Names;
 use crate::openapi::{ReadErrors, WriteErrors};
 use crate::problem::Result;
-use adjutant_model::{RunId, WorkspaceId};
+use adjutant_model::{Record, RunId, WorkspaceId};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
@@ -134,15 +134,7 @@ pub(crate) async fn recorded_journal(
     run: Segment,
     Params(query): Params<FromIndex>,
 ) -> Result<Json<Page<ExactRecord>>> {
-    let id = run.id("run")?;
-    let limit = limit(query.limit)?;
-    let (workspace, _) = app.host.find_run(id).await?;
-    let from = query.from.unwrap_or(0);
-    let page = app.host.journal(workspace, id, from, limit).await?;
-    Ok(Json(Page {
-        items: page.items.iter().map(ExactRecord::from).collect(),
-        next: page.next,
-    }))
+    journal_page(&app, &run, &query).await
 }
 
 /// Get a run
@@ -180,13 +172,22 @@ pub(crate) async fn journal(
     run: Segment,
     Params(query): Params<FromIndex>,
 ) -> Result<Json<Page<JournalRecord>>> {
+    journal_page(&app, &run, &query).await
+}
+
+/// A page of a run's journal, its records shown as `T`.
+async fn journal_page<T: for<'a> From<&'a Record>>(
+    app: &App,
+    run: &Segment,
+    query: &FromIndex,
+) -> Result<Json<Page<T>>> {
     let id = run.id("run")?;
     let limit = limit(query.limit)?;
     let (workspace, _) = app.host.find_run(id).await?;
     let from = query.from.unwrap_or(0);
     let page = app.host.journal(workspace, id, from, limit).await?;
     Ok(Json(Page {
-        items: page.items.iter().map(JournalRecord::from).collect(),
+        items: page.items.iter().map(T::from).collect(),
         next: page.next,
     }))
 }
