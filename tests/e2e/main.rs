@@ -3,8 +3,10 @@
 
 mod support;
 
+mod authoring;
 mod backup;
 mod bad_input;
+mod bad_plugins;
 mod budgets;
 mod cancel;
 mod chain;
@@ -22,8 +24,10 @@ mod hostile_calls;
 mod hostile_work;
 mod idempotency;
 mod joins;
+mod lifecycle;
 mod main_job;
 mod parallel;
+mod plugin_sources;
 mod queues;
 mod race_and_queue;
 mod report_task;

@@ -199,7 +199,7 @@ fn someone_outside_who_falls_silent_is_a_failed_report() {
 #[test]
 fn a_chain_goes_one_by_one_and_breaks_as_a_whole() {
     let server = server();
-    let step = |key: &str, to: &str, after: Value, script: Value| json!({"title": key, "key": key, "to": to, "after": after, "script": script});
+    let step = |key: &str, to: &str, after: Value, script: Value| json!({"title": key, "key": key, "to": to, "blocked_by": after, "script": script});
     let good = |key: &str| json!([{"report": {"summary": key, "output": key}}]);
     let mut cleaning = step("clean", "one", json!(["build"]), good("clean"));
     cleaning["released_by_failure"] = json!(true);

@@ -81,11 +81,10 @@ pub fn build_guests(
     if packages.is_empty() {
         return Ok(Vec::new());
     }
-    ensure_target()?;
+    let mut cargo = cargo()?;
     // Cargo starts its compiler in the manifest's folder, which a bare `Cargo.toml` does not name.
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let (manifest, target_dir) = (&absolute(manifest), &absolute(target_dir));
-    let mut cargo = clean(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args([
             "build",
@@ -129,6 +128,18 @@ pub fn build_guests(
             }
         })
         .collect()
+}
+
+/// A cargo that can compile for [`TARGET`]: the target is there, and nothing of an outer cargo's
+/// environment goes along.
+///
+/// # Errors
+/// The target is missing and cannot be added.
+pub fn cargo() -> Result<Command, BuildError> {
+    ensure_target()?;
+    Ok(clean(
+        env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+    ))
 }
 
 /// Tell cargo, from a build script, to run it again when anything below `dir` changes that guests are

@@ -1,7 +1,12 @@
 //! What the command line may say. Parsing only; nothing is done here.
 
+mod plugin;
 mod run;
 
+pub(crate) use plugin::{
+    AddArgs, AuthorCommand, DevArgs, How, InstallArgs, NameVersion, NewArgs, OperateCommand,
+    PluginCommand, PullArgs, PushArgs, SourceCommand, TestArgs,
+};
 pub(crate) use run::{RunCommand, RunListArgs, RunReplayArgs, RunResumeArgs, RunShowArgs};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -9,7 +14,6 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Where a host listens unless it is told otherwise.
@@ -157,6 +161,9 @@ pub(crate) struct BenchArgs {
     /// How many requests are under way at a time.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     pub(crate) at_once: Vec<usize>,
+    /// Only these kinds of hostility, of the workload `hostile`; the last line is all of them together.
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kinds: Vec<String>,
     /// Seconds for each line.
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     pub(crate) seconds: f64,
@@ -172,6 +179,7 @@ Examples:
   adjutant serve
   adjutant serve --team team.toml
   ADJUTANT_LOG=debug adjutant serve --addr 127.0.0.1:8080 --data ./data
+  adjutant serve --plugins ./plugins --require-signed --trusted-key minisign.pub
 
 ADJUTANT_LOG, or RUST_LOG, says what is logged to stderr; `info` unless set.")]
 pub(crate) struct ServeArgs {
@@ -184,8 +192,18 @@ pub(crate) struct ServeArgs {
     /// A team to save first, as by `adjutant apply`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) team: Option<PathBuf>,
-    /// The host's settings: TOML with tables `limits`, `runs` (`park_after_ms`, `shutdown_ms`) and
-    /// `store` (`floor_bytes`, `cache_bytes`).
+    /// A folder: what is dropped into it is registered, where it is a plugin.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) plugins: Option<PathBuf>,
+    /// Take only plugins that are signed with a trusted key. Those that are there already stay.
+    #[arg(long)]
+    pub(crate) require_signed: bool,
+    /// A minisign public key to trust, or its file; may be given several times.
+    #[arg(long, value_name = "KEY_OR_FILE")]
+    pub(crate) trusted_key: Vec<String>,
+    /// The host's settings: TOML with tables `limits`, `runs` (`park_after_ms`, `shutdown_ms`),
+    /// `store` (`floor_bytes`, `cache_bytes`) and `plugins` (`max_bytes`, `compile_ms`,
+    /// `compile_memory`, `require_signed`, `trusted_keys`, `watch`, `plain_http`).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 }
@@ -346,9 +364,9 @@ pub(crate) struct TicketCreateArgs {
     pub(crate) group: Option<String>,
     /// A ticket that must be over before it starts; may be given several times.
     #[arg(long, value_name = "TICKET")]
-    pub(crate) after: Vec<String>,
-    /// Start also where a ticket of `--after` has failed, instead of failing too.
-    #[arg(long, requires = "after")]
+    pub(crate) blocked_by: Vec<String>,
+    /// Start also where a ticket of `--blocked-by` has failed, instead of failing too.
+    #[arg(long, requires = "blocked_by")]
     pub(crate) release_on_failure: bool,
     /// How many runs its assignee gets where runs fail.
     #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -412,56 +430,6 @@ pub(crate) struct LogsArgs {
     /// Go on as more comes, until it is over.
     #[arg(long, short)]
     pub(crate) follow: bool,
-}
-
-/// `adjutant plugin`
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// List plugins.
-    List,
-    /// Register a component. It is compiled and checked first.
-    #[command(after_help = "\
-Example:
-  adjutant plugin add reviewer@0.1.0 target/wasm32-wasip2/release/reviewer.wasm")]
-    Add {
-        /// Its name and version.
-        #[arg(value_name = "NAME@VERSION")]
-        plugin: NameVersion,
-        /// The component.
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
-    /// Take a plugin's version away. Runs that have started stay on it.
-    Remove {
-        /// Its name and version.
-        #[arg(value_name = "NAME@VERSION")]
-        plugin: NameVersion,
-        /// Also where tickets need it that have not started: they fail, or go to others.
-        #[arg(long)]
-        force: bool,
-    },
-}
-
-/// A plugin's name and version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NameVersion {
-    /// The name.
-    pub(crate) name: String,
-    /// The version.
-    pub(crate) version: String,
-}
-
-impl FromStr for NameVersion {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('@') {
-            Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok(NameVersion {
-                name: name.to_owned(),
-                version: version.to_owned(),
-            }),
-            _ => Err("write it as NAME@VERSION, such as reviewer@0.1.0".to_owned()),
-        }
-    }
 }
 
 /// A span to measure in, in seconds.

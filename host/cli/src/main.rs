@@ -14,6 +14,7 @@ mod render;
 mod team;
 mod wire;
 
+use adjutant_component::{COMPILE_COMMAND, compile_component};
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use exit::{Code, Error, Result};
@@ -23,6 +24,11 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    // A host starts this program again for each component that is new to it.
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == COMPILE_COMMAND) {
+        return compile_component(args);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error),

@@ -3,9 +3,9 @@
 //! Whoever starts a host here talks to it through its URL like any other client.
 
 use crate::exit::{Error, Result};
-use adjutant_component::{Engine, EngineOptions};
+use adjutant_component::{Compiler, Engine, EngineOptions};
 use adjutant_connect::{GitOptions, GitWorktrees};
-use adjutant_dispatch::{Host, HostOptions, HostParts};
+use adjutant_dispatch::{Host, HostOptions, HostParts, SourceOptions};
 use adjutant_model::Limits;
 use adjutant_server::{Server, ServerOptions};
 use adjutant_store::{Options, RedbEngine, RedbOptions, Store};
@@ -41,6 +41,33 @@ pub(crate) struct Settings {
     pub(crate) park_after: Option<Duration>,
     /// How many runs can be in memory at a time; the engine's own default where none is given.
     pub(crate) instances: Option<u32>,
+    /// Where plugins may come from, and how they are bounded.
+    pub(crate) plugins: PluginSettings,
+}
+
+/// Where plugins may come from, and how they are bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginSettings {
+    /// Bytes of a component.
+    pub(crate) max_bytes: usize,
+    /// How long compiling one may take.
+    pub(crate) compile_time: Duration,
+    /// Bytes of memory that compiling one may take.
+    pub(crate) compile_memory: u64,
+    /// Where they may come from.
+    pub(crate) sources: SourceOptions,
+}
+
+impl Default for PluginSettings {
+    fn default() -> Self {
+        let engine = EngineOptions::default();
+        PluginSettings {
+            max_bytes: engine.max_component,
+            compile_time: engine.compile_time,
+            compile_memory: engine.compile_memory,
+            sources: SourceOptions::default(),
+        }
+    }
 }
 
 impl Settings {
@@ -55,6 +82,7 @@ impl Settings {
             shutdown: Duration::ZERO,
             park_after: None,
             instances: None,
+            plugins: PluginSettings::default(),
         }
     }
 }
@@ -75,6 +103,9 @@ pub(crate) struct Bare {
     pub(crate) engine: Engine,
 }
 
+/// How long a registry may take.
+const PULLED_WITHIN: Duration = Duration::from_secs(120);
+
 /// Plugins for `adjutant bench` alone.
 const BENCH: &str = "bench-";
 
@@ -88,8 +119,13 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
         .await
         .map_err(|error| failed(&error))?;
     let folder = data.join("worktrees");
+    let compiler = Compiler::this_program().map_err(|error| failed(&error))?;
     let mut engine = EngineOptions {
         cache_dir: Some(settings.cache),
+        max_component: settings.plugins.max_bytes,
+        compiler: Some(compiler),
+        compile_time: settings.plugins.compile_time,
+        compile_memory: settings.plugins.compile_memory,
         ..EngineOptions::default()
     };
     if let Some(instances) = settings.instances {
@@ -114,6 +150,7 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
     let mut options = HostOptions {
         limits: settings.limits,
         builtins: builtins.collect(),
+        sources: settings.plugins.sources,
         ..HostOptions::default()
     };
     if settings.addr.port() != 0 {
@@ -151,10 +188,17 @@ pub(crate) fn builtin(name: &str) -> Option<&'static [u8]> {
 /// Starts a host and its API.
 pub(crate) async fn start(settings: Settings) -> Result<Running> {
     let (addr, shutdown) = (settings.addr, settings.shutdown);
+    let plugins = settings.plugins.clone();
     let host = bare(settings, false).await?.host;
+    let usual = ServerOptions::default();
     let options = ServerOptions {
         addr,
-        ..ServerOptions::default()
+        upload_bytes: plugins.max_bytes,
+        // It may be pulled from a registry, and wait for another one that is compiled.
+        upload_timeout: usual
+            .upload_timeout
+            .max(plugins.compile_time * 2 + PULLED_WITHIN),
+        ..usual
     };
     let server = match Server::bind(host.clone(), options) {
         Ok(server) => server,
@@ -193,6 +237,11 @@ impl Running {
     /// Where it is.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Waits until all files have been looked at that were in the watched folder at the start.
+    pub(crate) async fn first_look(&self) {
+        self.host.first_look().await;
     }
 
     /// Waits until the API ends, which it does by itself only where something is broken.

@@ -1,7 +1,7 @@
 //! Compiled components on disk.
 //!
-//! Machine code cannot be checked, so a file is used only where it is certain that this host wrote
-//! it: the directory belongs to this user and no other can enter it, the file too, and its bytes
+//! Machine code cannot be checked, so it is used only where it comes from this host's own compiler, or
+//! from a file of which it is certain that this host wrote it: the directory belongs to this user and no other can enter it, the file too, and its bytes
 //! have the SHA-256 that it was written with. Anything else is ignored, and the component compiled
 //! again. Files are named by what they were compiled from and for; they are written whole or not at
 //! all. The oldest are removed when together they pass a limit.
@@ -17,6 +17,9 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 
+use crate::compile::{Compiler, Job};
+use crate::component::LoadError;
+
 /// Begins every file: says what it is, and in which layout.
 const MAGIC: &[u8; 8] = b"adjcwsm1";
 const HEADER: usize = MAGIC.len() + 32;
@@ -25,13 +28,23 @@ const STALE: Duration = Duration::from_secs(3_600);
 
 /// Machine code that this host compiled. Only this module makes one.
 pub(crate) struct OwnArtifact {
-    /// The file as it was read, header included.
-    file: Vec<u8>,
+    /// The file as it was read, or what the compiler gave.
+    content: Vec<u8>,
+    /// Bytes of the header before the machine code.
+    header: usize,
 }
 
 impl OwnArtifact {
+    /// Compiles in the process that the host's own program is once more; the machine code comes
+    /// straight from its pipe.
+    pub(crate) fn compile(compiler: &Compiler, bytes: &[u8], job: &Job) -> Result<Self, LoadError> {
+        compiler
+            .compile(bytes, job)
+            .map(|content| Self { content, header: 0 })
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.file[HEADER..]
+        &self.content[self.header..]
     }
 }
 
@@ -118,7 +131,10 @@ impl ArtifactCache {
         }
         // Used last now, so removed last. That it fails only makes it go earlier.
         let _ = file.set_modified(SystemTime::now());
-        Ok(OwnArtifact { file: bytes })
+        Ok(OwnArtifact {
+            content: bytes,
+            header: HEADER,
+        })
     }
 
     /// Keeps machine code. A failure costs time at the next start and nothing else, so it is only

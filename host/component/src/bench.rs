@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::bindings::Task;
@@ -12,7 +13,7 @@ use crate::guest::{AgentHost, Context};
 use crate::prepared::Prepared;
 use crate::stop::Stop;
 
-pub use crate::canned::Canned;
+pub use crate::canned::{Called, Canned};
 
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,76 @@ pub async fn throughput<H: AgentHost>(
         p50: at(50),
         p99: at(99),
     })
+}
+
+/// Calls `work` so many times, one after the other, and measures from before a place is taken to the
+/// guest's first call of the host. Gives back the times in ascending order; empty where it never calls.
+///
+/// # Errors
+/// The first call that gives no answer ends it.
+pub async fn first_calls(
+    prepared: &Arc<Prepared<Canned>>,
+    task: &Task,
+    calls: usize,
+    team: usize,
+) -> Result<Vec<Duration>, Stop> {
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let called = Some(Called { tell, hold: false });
+        let begin = Instant::now();
+        // What it answers to a host that denies it nearly everything is its own affair.
+        drop(
+            prepared
+                .work(Canned { team, called }, Context::default(), task)
+                .await?,
+        );
+        if let Ok(first) = told.try_recv() {
+            times.push(first - begin);
+        }
+    }
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// Starts so many instances and keeps each at its first call of the host, until what is given back is
+/// dropped.
+///
+/// # Errors
+/// Where one ends without a call.
+pub async fn held(
+    prepared: &Arc<Prepared<Canned>>,
+    task: &Arc<Task>,
+    instances: usize,
+    team: usize,
+) -> Result<JoinSet<()>, Stop> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let mut live = JoinSet::new();
+    for _ in 0..instances {
+        let called = Some(Called {
+            tell: tell.clone(),
+            hold: true,
+        });
+        let (prepared, task) = (prepared.clone(), task.clone());
+        live.spawn(async move {
+            // It never ends, unless the component breaks or calls nothing.
+            let _ = prepared
+                .work(Canned { team, called }, Context::default(), &task)
+                .await;
+        });
+    }
+    for _ in 0..instances {
+        let ended = tokio::select! {
+            first = told.recv() => first.is_none(),
+            Some(_) = live.join_next() => true,
+        };
+        if ended {
+            return Err(Stop::InstantiateFailed(
+                "it ended without a call of the host that could be held".to_owned(),
+            ));
+        }
+    }
+    Ok(live)
 }
 
 /// A task that asks nothing in particular, with the given configuration.

@@ -12,12 +12,39 @@ use crate::bindings::types::{Agent, Confidence, Error, Outcome, Ticket, Tracking
 use crate::bindings::worktree::{Entry, Exit};
 use crate::bindings::{channels, delegation, memory, reporting, tickets, types, worktree};
 
+use std::time::Instant;
+use tokio::sync::mpsc;
+
 /// The host. Delegations are reported as completed, each with a summary of 200 bytes; posting works;
 /// all else is denied.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Canned {
     /// How many members a team has.
     pub team: usize,
+    /// Who is told when a strategy asks for its team, posts or notes its progress, which is what one does first.
+    pub called: Option<Called>,
+}
+
+/// Who is told of a call.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// Gets the moment of the call.
+    pub tell: mpsc::UnboundedSender<Instant>,
+    /// Whether the call never gets an answer, so that its instance stays in memory.
+    pub hold: bool,
+}
+
+impl Canned {
+    async fn told(&self) {
+        let Some(Called { tell, hold }) = &self.called else {
+            return;
+        };
+        // Whoever wanted to know may be gone.
+        let _ = tell.send(Instant::now());
+        if *hold {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 type Answer<T> = HostResult<Result<T, Error>>;
@@ -65,6 +92,7 @@ impl delegation::Host for Canned {
     }
 
     async fn team(&mut self) -> Answer<Vec<Member>> {
+        self.told().await;
         let member = |n| Member {
             agent: Agent {
                 id: format!("agent-{n}"),
@@ -121,6 +149,7 @@ impl delegation::Host for Canned {
 
 impl reporting::Host for Canned {
     async fn progress(&mut self, _note: String) -> Answer<()> {
+        self.told().await;
         Ok(Ok(()))
     }
 
@@ -135,6 +164,7 @@ impl reporting::Host for Canned {
 
 impl channels::Host for Canned {
     async fn post(&mut self, _: Option<String>, _: String, _: Option<String>) -> Answer<String> {
+        self.told().await;
         Ok(Ok("message-0".to_owned()))
     }
 

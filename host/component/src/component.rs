@@ -183,6 +183,32 @@ pub enum LoadError {
         /// What it was to be used as.
         wanted: &'static str,
     },
+    /// Another process looked at it, and this is what it says.
+    #[error("{}", brief(.sentence))]
+    Refused {
+        /// The sentence.
+        sentence: String,
+    },
+    /// Compiling it took too long.
+    #[error(
+        "Compiling the component took longer than {} s, and was stopped. Make it smaller: an optimized \
+         build, fewer or shorter functions. Or raise `compile_ms` in the host's `[plugins]`.",
+        .limit.as_secs_f32()
+    )]
+    TooSlow {
+        /// The limit.
+        limit: std::time::Duration,
+    },
+    /// Compiling it took too much memory.
+    #[error(
+        "Compiling the component takes more than {limit} bytes of memory, and was stopped. Make it \
+         smaller: an optimized build, fewer or shorter functions. Or raise `compile_memory` in the \
+         host's `[plugins]`."
+    )]
+    TooHungry {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// Reading or compiling it made the host's own code panic.
     #[error("The component could not be compiled: the compiler failed ({detail}).")]
     Compiler {
@@ -218,6 +244,34 @@ fn brief(text: &str) -> String {
     format!("{}…", &text[..text.floor_char_boundary(BRIEF)])
 }
 
+/// What to do where it is in an archive.
+fn packed(bytes: &[u8]) -> Option<&'static str> {
+    const PACKED: [(&[u8], &str); 5] = [
+        (
+            b"\x1f\x8b",
+            " It is packed with gzip: unpack it with `gunzip`.",
+        ),
+        (
+            b"\x28\xb5\x2f\xfd",
+            " It is packed with zstd: unpack it with `unzstd`.",
+        ),
+        (
+            b"PK\x03\x04",
+            " It is a zip archive: unpack it, and send the .wasm file in it.",
+        ),
+        (
+            b"\xfd7zXZ\0",
+            " It is packed with xz: unpack it with `unxz`.",
+        ),
+        (
+            b"BZh",
+            " It is packed with bzip2: unpack it with `bunzip2`.",
+        ),
+    ];
+    let known = PACKED.iter().find(|(magic, _)| bytes.starts_with(magic));
+    known.map(|(_, hint)| *hint)
+}
+
 /// Checks the outermost form: is it a component, and is it whole?
 pub(crate) fn check_form(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
     if bytes.len() > limit {
@@ -227,10 +281,14 @@ pub(crate) fn check_form(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
         });
     }
     if !bytes.starts_with(b"\0asm") {
-        let hint = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            None => " It is empty.",
-            Some(b'(') => " It looks like WebAssembly text: assemble it with `wasm-tools parse`.",
-            Some(_) => "",
+        let looks_like = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        let hint = match (packed(bytes), looks_like) {
+            (Some(hint), _) => hint,
+            (None, None) => " It is empty.",
+            (None, Some(b'(')) => {
+                " It looks like WebAssembly text: assemble it with `wasm-tools parse`."
+            }
+            (None, Some(_)) => "",
         };
         let begins = format!("\"{}\"", bytes[..bytes.len().min(8)].escape_ascii());
         return Err(LoadError::NotWasm { begins, hint });

@@ -1,21 +1,25 @@
 //! One wasmtime engine: its configuration, its pool, its clock tick, and the loading of components.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 use wasmtime::component::{Linker, Val};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
 
-use crate::artifact::ArtifactCache;
+use crate::artifact::{ArtifactCache, OwnArtifact};
+use crate::compile::{Bounds, Compiler, Job};
 use crate::component::{Component, LoadError, World, check_form};
 use crate::contract::Shape;
 use crate::guest::{GuestState, wasi_linker};
+use crate::guests::{GuestTask, Guests};
 use crate::limits::TABLE_ELEMENTS;
 use crate::native;
-use crate::permits::Permits;
+use crate::permits::{Owner, Permits};
 
 /// How often running guests are looked at. A guest's time is counted in these, and it yields its
 /// thread to others as often.
@@ -48,6 +52,13 @@ pub struct EngineOptions {
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the compiled components may take together; the least used go. 2 GiB.
     pub cache_bytes: u64,
+    /// What compiles in a process of its own. Without it, components are compiled in this one and
+    /// without the two limits below: for tests, and where all components are trusted. None.
+    pub compiler: Option<Compiler>,
+    /// How long compiling one component may take. 120 s.
+    pub compile_time: Duration,
+    /// Bytes of memory that compiling one component may take. 2 GiB.
+    pub compile_memory: u64,
     /// Whether to keep instances in a pool. It needs much address space (4 GiB for each memory);
     /// where the machine doesn't give that, the engine goes without. True.
     pub pooling: bool,
@@ -61,6 +72,9 @@ impl Default for EngineOptions {
             max_component: 64 << 20,
             cache_dir: None,
             cache_bytes: 2 << 30,
+            compiler: None,
+            compile_time: Duration::from_secs(120),
+            compile_memory: 2 << 30,
             pooling: true,
         }
     }
@@ -85,8 +99,8 @@ pub enum EngineError {
     #[error("the WebAssembly engine cannot be set up on this machine: {0}")]
     Wasmtime(String),
     /// The system gives no thread.
-    #[error("the thread that interrupts running components cannot be started: {0}")]
-    Ticker(#[from] std::io::Error),
+    #[error("the threads that run and interrupt components cannot be started: {0}")]
+    Threads(#[from] std::io::Error),
 }
 
 /// A wasmtime engine with everything that is shared between components. Cheap to clone.
@@ -100,9 +114,10 @@ struct Inner {
     permits: Permits,
     /// For `choose`, so that selectors never wait for the runs that wait for them.
     selector_permits: Permits,
-    /// For runs that compute for long: one processor is left to all others.
-    long_turns: Permits,
-    max_component: usize,
+    /// Where guests compute.
+    guests: Guests,
+    bounds: Bounds,
+    compiler: Option<Compiler>,
     cache: Option<ArtifactCache>,
     /// WASI, and nothing of Adjutant's.
     wasi: Linker<GuestState<()>>,
@@ -122,6 +137,8 @@ impl Engine {
         }
         let (engine, allocation) = start(options)?;
         tick(&engine)?;
+        let preempted = engine.clone();
+        let guests = Guests::new(processors(), move || preempted.increment_epoch())?;
         let cache = options
             .cache_dir
             .as_deref()
@@ -132,8 +149,13 @@ impl Engine {
             allocation,
             permits: Permits::new(options.max_instances),
             selector_permits: Permits::new(selectors(options)),
-            long_turns: Permits::new(processors().saturating_sub(1).max(1)),
-            max_component: options.max_component,
+            guests,
+            bounds: Bounds {
+                max_bytes: options.max_component,
+                compile_time: options.compile_time,
+                compile_memory: options.compile_memory,
+            },
+            compiler: options.compiler.clone(),
             cache,
             wasi,
             compiling: Mutex::new(()),
@@ -143,6 +165,11 @@ impl Engine {
     /// Whether there is a pool.
     pub fn allocation(&self) -> Allocation {
         self.0.allocation
+    }
+
+    /// What bounds components.
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds
     }
 
     /// The permits for calls of `work`. The pool is larger than they are, so that a call with a
@@ -195,12 +222,19 @@ impl Engine {
     }
 
     fn load_for(&self, bytes: &[u8], world: Option<World>) -> Result<Arc<Component>, LoadError> {
-        let (world, shape) = fit(bytes, self.0.max_component, world)?;
+        check_form(bytes, self.0.bounds.max_bytes)?;
         let digest = digest(bytes);
-        let compiled = match self.cached(&digest) {
-            Some(compiled) => compiled,
-            None => self.compile(bytes, &digest)?,
+        let cached = self.cached(&digest);
+        let compiled = match (cached, &self.0.compiler) {
+            (Some(compiled), _) => compiled,
+            // The other process looks at its types first, too: that may take long as well.
+            (None, Some(compiler)) => self.compile_apart(compiler, bytes, &digest, world)?,
+            (None, None) => {
+                fit(bytes, self.0.bounds.max_bytes, world)?;
+                self.compile_here(bytes, &digest)?
+            }
         };
+        let (world, shape) = fit(bytes, self.0.bounds.max_bytes, world)?;
         self.check_link(&compiled, &shape, world)?;
         Ok(Arc::new(Component::new(
             compiled,
@@ -220,17 +254,42 @@ impl Engine {
             .ok()
     }
 
-    fn compile(
+    fn compile_apart(
+        &self,
+        compiler: &Compiler,
+        bytes: &[u8],
+        digest: &str,
+        world: Option<World>,
+    ) -> Result<wasmtime::component::Component, LoadError> {
+        let _one_at_a_time = self.compile_turn();
+        // Another thread may have compiled it while this one waited.
+        if let Some(compiled) = self.cached(digest) {
+            return Ok(compiled);
+        }
+        let job = Job {
+            max_component: self.0.bounds.max_bytes,
+            memory: self.0.bounds.compile_memory,
+            time: self.0.bounds.compile_time,
+            world,
+        };
+        let artifact = OwnArtifact::compile(compiler, bytes, &job)?;
+        let compiled =
+            native::load(&self.0.engine, &artifact).map_err(|error| LoadError::Compiler {
+                detail: chain(&error),
+            })?;
+        if let Some(cache) = &self.0.cache {
+            cache.put(digest, artifact.bytes());
+        }
+        debug!(digest, size = bytes.len(), "component compiled apart");
+        Ok(compiled)
+    }
+
+    fn compile_here(
         &self,
         bytes: &[u8],
         digest: &str,
     ) -> Result<wasmtime::component::Component, LoadError> {
-        let _one_at_a_time = self
-            .0
-            .compiling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have compiled it while this one waited.
+        let _one_at_a_time = self.compile_turn();
         if let Some(compiled) = self.cached(digest) {
             return Ok(compiled);
         }
@@ -247,6 +306,13 @@ impl Engine {
         }
         debug!(digest, size = bytes.len(), "component compiled");
         Ok(compiled)
+    }
+
+    fn compile_turn(&self) -> MutexGuard<'_, ()> {
+        self.0
+            .compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// wasmtime's own word on whether everything is there and has the right type. Adjutant's
@@ -274,9 +340,17 @@ impl Engine {
         })
     }
 
-    /// The turns of runs that compute for long.
-    pub(crate) fn long_turns(&self) -> &Permits {
-        &self.0.long_turns
+    /// Begins a task that calls guests, on the threads where guests compute. Processor time that its
+    /// polls take is charged to the owner, and whoever has used the least goes first.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, which the task's timers and connections use.
+    pub fn spawn<F>(&self, owner: Owner, task: F) -> GuestTask<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.guests.spawn(owner, task)
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -295,6 +369,15 @@ impl Engine {
 /// As [`Engine::load`], but for what only the compiler and the linker find.
 pub fn check(bytes: &[u8], max_bytes: usize, world: Option<World>) -> Result<World, LoadError> {
     fit(bytes, max_bytes, world).map(|(world, _)| world)
+}
+
+/// Machine code that any engine of this program can load, whatever it was made with.
+pub(crate) fn machine_code(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let made = wasmtime::Engine::new(&config(&EngineOptions::default(), false));
+    made.and_then(|engine| engine.precompile_component(bytes))
+        .map_err(|error| LoadError::Invalid {
+            detail: chain(&error),
+        })
 }
 
 fn fit(bytes: &[u8], max_bytes: usize, world: Option<World>) -> Result<(World, Shape), LoadError> {
@@ -344,9 +427,8 @@ fn open_cache(
         .ok()
 }
 
-fn processors() -> u32 {
-    std::thread::available_parallelism()
-        .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How many selectors can be live at a time. They compute and never wait, so few are enough; four fit
@@ -396,7 +478,9 @@ fn config(options: &EngineOptions, pooling: bool) -> Config {
         .relaxed_simd_deterministic(true)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES))
+        // Files and lines, where the component carries them.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     if pooling {
         // Measured with guests in Rust, C, Go, Python and JavaScript: for each live run two
         // memories, two tables and twenty core instances are enough for all of them. A little is

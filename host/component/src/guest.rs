@@ -18,7 +18,7 @@ use crate::bindings::{
 };
 use crate::clock::{GuestClock, RESOLUTION, Wall};
 use crate::component::World;
-use crate::limits::{GuestLimits, GuestTime, Limiter, Meter, Turns};
+use crate::limits::{GuestLimits, GuestTime, Limiter, Meter};
 use crate::output::{GuestOutput, NoOutput, Pipe, Sink, Stream};
 use crate::permits::Owner;
 
@@ -108,7 +108,7 @@ impl<H: Send> WasiView for GuestState<H> {
 }
 
 impl<H> GuestState<H> {
-    pub(crate) fn new(host: H, context: &Context, turns: Turns) -> Self {
+    pub(crate) fn new(host: H, context: &Context) -> Self {
         let output = Sink::new(context.output.clone(), context.limits.output);
         let pipe = |stream| Pipe {
             sink: output.clone(),
@@ -142,7 +142,7 @@ impl<H> GuestState<H> {
             host,
             limiter: Limiter::new(&context.limits),
             limits: context.limits.clone(),
-            meter: Meter::new(context.limits.guest_time, turns, context.time.clone()),
+            meter: Meter::new(context.limits.guest_time, context.time.clone()),
             output,
             clock: context.clock.clone(),
             wasi,

@@ -12,40 +12,48 @@
 //!
 //! Invariants:
 //!
-//! - No guest can stop the host. Guest code yields every 10 ms and is ended past its guest time;
+//! - No guest can stop the host. Guest code yields every 2 ms and is ended past its guest time;
 //!   memory, tables, handles, output and the data of a host call are limited; a store is never used
 //!   twice.
 //! - Same seed, same clock readings set by the host, same answers to host calls: same run. Clock and
 //!   randomness come from [`Context`], NaNs are canonical, and a guest cannot sleep.
 //! - Dropping the future of a call at any await point frees all that it held.
-//! - Only machine code that this host compiled itself is ever loaded.
+//! - Only machine code that this host compiled itself is ever loaded. Compiling stops nobody: it
+//!   happens in a process of its own, within limits, where the host has given its program.
 
 mod artifact;
 pub mod bench;
 pub mod bindings;
 mod canned;
 mod clock;
+mod compile;
 mod component;
 mod contract;
 mod engine;
 mod guest;
+mod guests;
 mod limits;
 mod native;
 mod output;
 mod permits;
 mod prepared;
+mod section;
+mod shares;
 mod stop;
 mod typediff;
 
 pub use clock::GuestClock;
+pub use compile::{Bounds, COMPILE_COMMAND, Compiler, compile_component};
 pub use component::{Component, LoadError, World};
 pub use contract::Fault;
 pub use engine::{Allocation, Engine, EngineError, EngineOptions, TICK, check};
 pub use guest::{AgentHost, Context};
+pub use guests::{GuestTask, TaskLost};
 pub use limits::{GuestLimits, GuestTime};
 pub use output::{GuestOutput, NoOutput, Stream};
 pub use permits::{Owner, Permit, Permits};
 pub use prepared::{Prepared, PreparedSelector};
+pub use section::{SectionError, custom_section};
 pub use stop::{HostStop, Stop};
 
 /// What a host call gives back to wasmtime: `Err` ends the run. Use [`HostStop`] for the error.

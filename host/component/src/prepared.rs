@@ -5,7 +5,6 @@
 //! after it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
@@ -16,7 +15,8 @@ use crate::bindings::{Candidate, Choice, Failure, Question, Report, Task};
 use crate::component::{Component, LoadError, World};
 use crate::engine::{Engine, chain};
 use crate::guest::{AgentHost, Context, GuestState, agent_linker};
-use crate::limits::{Meter, Turns};
+use crate::guests::thread_time;
+use crate::limits::Meter;
 use crate::permits::{Permit, Permits};
 use crate::stop::{GuestTimeOver, Stop, classify};
 
@@ -140,7 +140,7 @@ impl<H: AgentHost> Prepared<H> {
             .meter
             .measure(guest.call_work(&mut live.store, task))
             .await;
-        live.end(answer).await
+        live.end(answer)
     }
 }
 
@@ -167,7 +167,7 @@ impl PreparedSelector {
         };
         let called = guest.call_choose(&mut live.store, question, candidates);
         let answer = live.meter.measure(called).await;
-        live.end(answer).await.map(|(answer, ())| answer)
+        live.end(answer).map(|(answer, ())| answer)
     }
 }
 
@@ -180,33 +180,13 @@ struct Live<H: 'static> {
     _permit: Permit,
 }
 
-/// Bytes of memory from which on a store is dropped away from the threads that drive runs: giving them
-/// back to the system takes long.
-const HEAVY: usize = 16 << 20;
-
 impl<H: Send + 'static> Live<H> {
-    async fn end<A>(self, answer: wasmtime::Result<A>) -> Result<(A, H), Stop> {
-        let heavy = self.store.data().limiter.memory() > HEAVY;
+    /// Frees all that the call held, which takes long where it was much: that is charged to its owner
+    /// like the rest of the poll.
+    fn end<A>(self, answer: wasmtime::Result<A>) -> Result<(A, H), Stop> {
         match answer {
-            Ok(answer) if heavy => {
-                let away = tokio::task::spawn_blocking(move || {
-                    let Live { store, _permit, .. } = self;
-                    store.into_data().host
-                });
-                match away.await {
-                    Ok(host) => Ok((answer, host)),
-                    Err(error) => Err(Stop::HostStopped(Box::new(error))),
-                }
-            }
             Ok(answer) => Ok((answer, self.store.into_data().host)),
-            Err(error) => {
-                let stop = classify(error, self.store.data(), false);
-                if heavy {
-                    // A panic in there is logged by the runtime; what counts is that it is gone.
-                    let _ = tokio::task::spawn_blocking(move || drop(self)).await;
-                }
-                Err(stop)
-            }
+            Err(error) => Err(classify(error, self.store.data(), false)),
         }
     }
 }
@@ -243,17 +223,13 @@ impl<H: Send + 'static> Linked<H> {
     }
 
     fn store(&self, host: H, context: &Context) -> Store<GuestState<H>> {
-        let turns = Turns {
-            permits: self.engine.long_turns().clone(),
-            owner: context.owner,
-        };
-        let state = GuestState::new(host, context, turns);
+        let state = GuestState::new(host, context);
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(context.limits.hostcall);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
-            if store.data().meter.charge(Instant::now()) {
+            if store.data().meter.charge(thread_time()) {
                 Err(GuestTimeOver.into())
             } else {
                 Ok(UpdateDeadline::Yield(1))

@@ -162,7 +162,12 @@ pub(crate) fn classify<H>(error: wasmtime::Error, state: &GuestState<H>, startin
     }
     Stop::Trapped {
         message,
-        backtrace,
+        // Whoever exits has said why; where in its language's runtime that was helps nobody.
+        backtrace: if exit.is_some() {
+            Vec::new()
+        } else {
+            backtrace
+        },
         last_output: state.output.tail(),
     }
 }

@@ -32,6 +32,15 @@ fn what_is_no_component_is_named() {
             .contains("wasm-tools parse")
     );
 
+    for (packed, how) in [
+        (&b"\x1f\x8b\x08\0"[..], "gunzip"),
+        (b"\x28\xb5\x2f\xfd", "unzstd"),
+        (b"PK\x03\x04", "zip archive"),
+    ] {
+        let text = refusal(packed).to_string();
+        assert!(text.contains(how), "{text}");
+    }
+
     let module = wat::parse_str("(module)").expect("text");
     assert!(matches!(refusal(&module), LoadError::CoreModule));
 

@@ -1,4 +1,5 @@
-//! The world outside the host: git worktrees, the files in them, and commands.
+//! The world outside the host: git worktrees, the files in them, and commands; and where plugins come
+//! from: registries, folders, and whoever signs them.
 //!
 //! The layers above see only the traits of [`ports`]; they never meet git or a process. What
 //! stands behind the ports today is [`GitWorktrees`].
@@ -13,14 +14,23 @@
 
 mod command;
 mod files;
+mod folder;
 pub mod git;
-pub mod grants;
 mod leftovers;
 pub mod ports;
 mod process;
+pub mod registry;
+mod signing;
 
 pub use files::FileLimits;
+pub use folder::{Folder, MOST_FILES};
 pub use git::{Author, GitOptions, GitWorktrees};
+pub use registry::use_tls;
+pub use signing::{
+    KeyError, KeyId, SIGNATURE_BYTES, SignatureError, Signatures, decode_signature,
+    encode_signature,
+};
+
 pub use ports::{
     Branch, Command, CommandOutput, Discard, Entry, EntryKind, Exit, OutputStream, OutsideError,
     Provision, Repo, Worktree, Worktrees,

@@ -97,7 +97,7 @@ pub trait Worktree: Send + Sync {
     async fn commit(&self, message: &str) -> Result<Option<String>, OutsideError>;
 
     /// Run a program in the worktree, with no shell between. Whether it is granted was decided
-    /// before, by [`crate::grants::allowed`].
+    /// before, against what is granted.
     ///
     /// Ends with all that it started when it exits, when its time is over, when `cancel` fires and
     /// when the future is dropped. An exit status other than 0 is no error.

@@ -9,8 +9,8 @@ use crate::event_loop::{Dispatcher, Msg};
 use crate::execute::Execute;
 use crate::inspect::CHOOSE_WITHIN;
 use adjutant_model::{
-    AgentId, Choice, Command, Member, Outcome, PluginRef, State, Ticket, TicketId, WorkspaceId,
-    text,
+    AgentId, Choice, Command, Member, Outcome, PluginRef, RunId, State, Ticket, TicketId,
+    WorkspaceId, text,
 };
 use adjutant_run::Asked;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 /// What is needed to ask a selector who is to have a ticket next.
 struct Choosing {
+    workspace: WorkspaceId,
     title: String,
     description: String,
     request: String,
@@ -40,9 +41,9 @@ impl Dispatcher {
         }
         let asked = Choosing::of(&world.state, ticket).and_then(|choosing| {
             let plugins = self.shelf.table();
-            let found = plugins.resolve(&choosing.selector, true);
+            let found = plugins.take(&choosing.selector, RunId(ticket.0), true);
             let digest = found.map(|plugin| plugin.digest.clone());
-            let why = |refusal| format!("its boss has no selector: {refusal}");
+            let why = |why| format!("its boss has no selector: {why}");
             digest.map(|digest| (choosing, digest)).map_err(why)
         });
         let (execute, messages) = (self.execute.clone(), self.messages.clone());
@@ -80,6 +81,7 @@ impl Choosing {
         let selector = boss.selector.clone();
         let team = state.untried(ticket).into_iter();
         Ok(Choosing {
+            workspace: state.workspace.id,
             title: ticket.title.clone(),
             description: ticket.description.clone(),
             request: state
@@ -98,6 +100,7 @@ impl Choosing {
         digest: String,
     ) -> Result<(AgentId, Choice), String> {
         let asked = Asked {
+            workspace: self.workspace,
             title: &self.title,
             description: &self.description,
             request: &self.request,

@@ -29,6 +29,7 @@ impl Dispatcher {
                 keep_changes,
             } => self.clean(workspace, ticket, keep_changes),
             Effect::Choose { ticket, tried } => self.choose(workspace, ticket, tried),
+            Effect::Count { plugin, fault } => self.count(&plugin, fault),
         }
     }
 
@@ -174,9 +175,9 @@ impl Dispatcher {
             .clone()
             .unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR));
         let selector = plugins
-            .resolve(&selector, true)
+            .take(&selector, id, true)
             .map(|plugin| plugin.digest.clone())
-            .map_err(|refusal| format!("this boss has no selector: {refusal}"));
+            .map_err(|why| format!("this boss has no selector: {why}"));
         let cancel = CancellationToken::new();
         let provision = provision_of(ticket, &state.workspace);
         let turn = provision.as_ref().map(|_| self.turns.take(ticket.id));
@@ -194,6 +195,7 @@ impl Dispatcher {
             ticket: Arc::new(ticket.clone()),
             agent: Arc::new(agent.clone()),
             authority: state.authority(ticket.id),
+            described: plugins.described(&run.plugin.digest).cloned(),
             boss: boss.map(|boss| Arc::new(boss.clone())),
             request,
             selector,
@@ -205,7 +207,7 @@ impl Dispatcher {
             clock: self.clock.clone(),
             messages: self.messages.clone(),
         };
-        let task = tokio::spawn(task.run());
+        let task = task.launch();
         world.running.insert(
             id,
             Running {

@@ -13,8 +13,8 @@ use crate::plugins::PluginShelf;
 use crate::stop::Draining;
 use crate::world::Worlds;
 use adjutant_model::{
-    Changes, Command, Context, Effect, GuestCall, Limits, Outcome, Pending, Refusal, RunId,
-    TeamSpec, TicketId, Timestamp, Tx, Workspace, WorkspaceId,
+    Agent, Changes, Command, Context, Effect, EventKind, GuestCall, Limits, Outcome, Pending,
+    Refusal, RunId, TeamSpec, TicketId, Timestamp, Tx, Workspace, WorkspaceId,
 };
 use adjutant_run::{Called, Clock, Gone};
 use adjutant_store::{CommitError, Shortage, Store, Submitted};
@@ -87,6 +87,13 @@ pub(crate) enum Msg {
         start: u64,
         parked: bool,
     },
+    /// What new runs of a plugin take has changed: workspaces that use it are told.
+    PluginsChanged {
+        plugin: String,
+        news: Vec<EventKind>,
+        /// Gets what ends when each workspace that is told has it on disk.
+        told: oneshot::Sender<Vec<Told>>,
+    },
     /// A question about how things stand.
     Query(Question),
     /// The host is to stop soon: runs come to an end or a halt within that time. The answer says how
@@ -108,13 +115,20 @@ impl Msg {
             | Msg::Guest { workspace, .. }
             | Msg::Resume { workspace, .. }
             | Msg::Left { workspace, .. } => Some(*workspace),
-            Msg::Apply { .. } | Msg::Query(_) | Msg::Drain { .. } | Msg::Stop { .. } => None,
+            Msg::Apply { .. }
+            | Msg::PluginsChanged { .. }
+            | Msg::Query(_)
+            | Msg::Drain { .. }
+            | Msg::Stop { .. } => None,
         }
     }
 }
 
 /// A question, put to the worlds between two decisions.
 pub(crate) type Question = Box<dyn FnOnce(&Worlds) + Send>;
+
+/// Says that what a workspace was told is on disk.
+pub(crate) type Told = oneshot::Receiver<Result<Outcome, HostError>>;
 
 /// Where an answer to the layers above goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, HostError>>;
@@ -346,6 +360,10 @@ impl Dispatcher {
                 start,
                 parked,
             } => self.left(workspace, run, start, parked),
+            Msg::PluginsChanged { plugin, news, told } => {
+                // Whoever changed it may not wait.
+                let _ = told.send(self.plugins_changed(&plugin, &news));
+            }
             Msg::Query(question) => question(&self.worlds),
             Msg::Drain { within, done } => self.drain(within, done),
             Msg::Stop { done } => {
@@ -354,6 +372,30 @@ impl Dispatcher {
                 self.drop_runs(|_| true);
             }
         }
+    }
+
+    /// Tells the workspaces that use a plugin what new runs of it take.
+    fn plugins_changed(&mut self, plugin: &str, news: &[EventKind]) -> Vec<Told> {
+        let uses = |agent: &Agent| {
+            let selector = agent.selector.as_ref();
+            agent.plugin.name == plugin || selector.is_some_and(|one| one.name == plugin)
+        };
+        let ids: Vec<WorkspaceId> = self
+            .worlds
+            .iter()
+            .filter(|(_, world)| world.broken.is_none() && world.state.agents().any(uses))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut told = Vec::new();
+        for id in ids {
+            let news = news.to_vec();
+            if let Ok((outcome, changes)) = self.decide(id, Command::PluginsChanged { news }) {
+                let (reply, arrived) = oneshot::channel();
+                self.send(id, None, changes, Ack::Command(reply, outcome));
+                told.push(arrived);
+            }
+        }
+        told
     }
 
     /// A command that the loop itself makes.

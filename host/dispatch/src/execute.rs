@@ -1,9 +1,10 @@
 //! What executes runs: components, or, in a simulation, something else.
 
 use crate::plugins::PluginShelf;
-use adjutant_model::{AgentId, Choice, Ending, Member};
+use adjutant_model::{AgentId, Choice, Ending, Member, WorkspaceId};
 use adjutant_run::{Asked, Finished, Job, Runner};
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 /// Executes runs. All that decides, journals and recovers is the dispatcher's and the session's; this
@@ -13,6 +14,14 @@ pub trait Execute: Send + Sync + 'static {
     /// Runs a strategy, whose code the job names by its digest, until it ends or is parked. Dropping
     /// the future drops all that it started.
     async fn execute(&self, job: Job<String>) -> Finished;
+
+    /// Begins a run's task, in which all of [`Execute::execute`] happens, where a workspace's runs are
+    /// to compute.
+    fn begin(&self, workspace: WorkspaceId, task: BoxFuture<'static, ()>) {
+        // Unless somebody knows better. Who wants to know how it ends is told by the task.
+        let _ = workspace;
+        drop(tokio::spawn(task));
+    }
 
     /// Whom a selector, named by its digest, picks among candidates, the best first.
     ///
@@ -34,7 +43,7 @@ pub(crate) struct Components {
 
 #[async_trait]
 impl Execute for Components {
-    async fn execute(&self, job: Job<String>) -> Finished {
+    async fn execute(&self, mut job: Job<String>) -> Finished {
         let component = match self.shelf.component(&job.component).await {
             Ok(component) => component,
             Err(error) => {
@@ -53,8 +62,17 @@ impl Execute for Components {
                 .map_err(|error| error.to_string()),
             Err(why) => Err(why.clone()),
         };
+        // Known since it was loaded, also where its version was removed.
+        let table = self.shelf.table();
+        let described = table.described(&job.component);
+        job.authority.manifest = described.map(|described| described.manifest.clone());
         // Boxed: the future holds a whole instance, and tasks are moved about.
         Box::pin(self.runner.execute(job.with(component, selector))).await
+    }
+
+    fn begin(&self, workspace: WorkspaceId, task: BoxFuture<'static, ()>) {
+        let owner = workspace.0.as_u128();
+        self.runner.engine().spawn(owner, task).detach();
     }
 
     async fn choose(

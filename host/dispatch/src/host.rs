@@ -4,6 +4,7 @@ use crate::event_loop::{Answer, Dispatcher, Msg};
 use crate::execute::{Components, Execute};
 use crate::keys::IdempotencyKey;
 use crate::plugins::PluginShelf;
+use crate::sources::{SourceOptions, Sources};
 use crate::world::Worlds;
 use adjutant_component::Engine;
 use adjutant_connect::ports::Worktrees;
@@ -16,6 +17,7 @@ use adjutant_run::{Clock, Runner, RunnerOptions};
 use adjutant_store::{Shortage, Store, records};
 use futures::stream::FuturesOrdered;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -44,7 +46,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) engine: Engine,
     pub(crate) turns: crate::turns::Turns,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) sources: Arc<Sources>,
     base_url: Arc<RwLock<String>>,
 }
 
@@ -68,6 +71,8 @@ pub struct HostOptions {
     pub runner: RunnerOptions,
     /// Plugins that come with the host.
     pub builtins: Vec<Builtin>,
+    /// Where other plugins may come from.
+    pub sources: SourceOptions,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
     /// Where the HTTP API will be reached, for runs that go on before it listens.
@@ -82,6 +87,7 @@ impl Default for HostOptions {
             limits: Limits::default(),
             runner: RunnerOptions::default(),
             builtins: Vec::new(),
+            sources: SourceOptions::default(),
             clock: Arc::new(crate::SystemClock),
             base_url: "http://127.0.0.1:5174".to_owned(),
             queue: 4_096,
@@ -166,6 +172,8 @@ impl Host {
         options: HostOptions,
         execute: Option<Arc<dyn Execute>>,
     ) -> std::result::Result<Host, StartError> {
+        let sources = Sources::new(&options.sources).map_err(cannot_start)?;
+        let sources = Arc::new(sources);
         let epoch = parts
             .store
             .acquire(records::HOST)
@@ -195,6 +203,7 @@ impl Host {
             engine: parts.engine.clone(),
             turns: turns.clone(),
             limits: limits.clone(),
+            sources: sources.clone(),
             base_url: base_url.clone(),
             backups: Arc::new(Semaphore::new(1)),
         };
@@ -223,11 +232,25 @@ impl Host {
             stopping: None,
         };
         dispatcher.recover().await.map_err(cannot_start)?;
+        let operator = dispatcher.operator();
+        let names: BTreeSet<String> = dispatcher
+            .shelf
+            .table()
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
         tokio::spawn(dispatcher.run(queue));
-        Ok(Host {
-            key: None,
-            inner: Arc::new(inner),
-        })
+        // The last run on a drained version may have ended just before the host did.
+        for name in names {
+            operator.look_drained(&name);
+        }
+        let host = Host::of(Arc::new(inner));
+        host.watch_plugins();
+        Ok(host)
+    }
+
+    pub(crate) fn of(inner: Arc<Inner>) -> Host {
+        Host { key: None, inner }
     }
 
     /// The host's limits.
@@ -271,6 +294,7 @@ impl Host {
     /// Saves a workspace and its agents, all or nothing; makes the workspace where there is none of
     /// that name. Gives back the workspace and the agents' names and ids.
     pub async fn apply(&self, team: TeamSpec) -> Result<(Workspace, Vec<(String, AgentId)>)> {
+        self.check_configs(&team).await?;
         match self.ask(|reply| Msg::Apply { team, reply }).await? {
             (workspace, Outcome::Saved(agents)) => Ok((workspace, agents)),
             (_, other) => Err(strange(&other)),
@@ -411,20 +435,6 @@ impl Host {
         self.inner.shelf.table().iter().cloned().collect()
     }
 
-    /// Registers a component. It is compiled and verified first.
-    pub async fn add_plugin(
-        &self,
-        name: &str,
-        version: &str,
-        component: Vec<u8>,
-    ) -> Result<Plugin> {
-        self.has_room()?;
-        self.inner
-            .shelf
-            .add(name, version, component, self.inner.clock.now())
-            .await
-    }
-
     pub(crate) async fn ticket_command(
         &self,
         workspace: WorkspaceId,
@@ -501,7 +511,7 @@ impl Host {
     }
 
     /// Refuses what would change something where there is no room for it.
-    fn has_room(&self) -> Result<()> {
+    pub(crate) fn has_room(&self) -> Result<()> {
         match self.inner.store.shortage() {
             None => Ok(()),
             Some(shortage) => Err(full(format!("{shortage}. Nothing has changed"))),

@@ -169,10 +169,11 @@ impl Host {
         let wanted = wanted.unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR));
         let table = shelf.table();
         let selector = table
-            .resolve(&wanted, true)
-            .map_err(|refusal| conflict(format!("{} has no selector: {refusal}", boss.name)))?;
+            .take(&wanted, RunId(Uuid::nil()), true)
+            .map_err(|why| conflict(format!("{} has no selector: {why}", boss.name)))?;
         let component = shelf.component(&selector.digest).await?;
         let asked = Asked {
+            workspace,
             title,
             description,
             request: match (request, description) {

@@ -10,11 +10,13 @@ use crate::turns::Turn;
 use adjutant_connect::ports::{OutsideError, Worktree, Worktrees};
 use adjutant_connect::{Provision, Repo};
 use adjutant_model::{
-    Agent, Authority, Branch, Command, Ending, Journal, Outcome, Pending, Run, RunId, Ticket,
-    Validation, Workspace, WorkspaceId, has_tries, will_retry,
+    Agent, Authority, Branch, Command, Described, Ending, Journal, Outcome, Pending, Run, RunId,
+    Ticket, Validation, Workspace, WorkspaceId, has_tries, will_retry,
 };
 use adjutant_run::{Clock, Finished, Job, Ledger};
 use adjutant_store::records;
+use futures::FutureExt as _;
+use futures::future::{AbortHandle, Abortable};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +35,8 @@ pub(crate) struct RunTask {
     pub(crate) boss: Option<Arc<Agent>>,
     /// What the run may use at most, whatever its agent is granted.
     pub(crate) authority: Authority,
+    /// What its plugin says of itself, where that is known already.
+    pub(crate) described: Option<Arc<Described>>,
     pub(crate) request: String,
     /// The digest of the selector, or why there is none.
     pub(crate) selector: Result<String, String>,
@@ -76,8 +80,43 @@ impl Drop for Leaving {
     }
 }
 
+/// A run's task that is under way. It goes on where this is dropped.
+pub(crate) struct Launched {
+    abort: AbortHandle,
+    over: oneshot::Receiver<()>,
+}
+
+impl Launched {
+    /// Ends the task at its next halt.
+    pub(crate) fn abort(&self) {
+        self.abort.abort();
+    }
+
+    /// Waits until the task and all that it held are gone.
+    pub(crate) async fn over(self) {
+        // An error says that it panicked, or that nothing polls it any more.
+        let _ = self.over.await;
+    }
+}
+
 impl RunTask {
-    pub(crate) async fn run(mut self) {
+    /// Begins the task where the workspace's runs compute.
+    pub(crate) fn launch(self) -> Launched {
+        let (abort, registration) = AbortHandle::new_pair();
+        let (tell, over) = oneshot::channel();
+        let (execute, workspace) = (self.execute.clone(), self.workspace);
+        let task = Abortable::new(self.run(), registration);
+        let task = async move {
+            // Aborted or not: it is gone with the end of this line.
+            let _ = task.await;
+            // Nobody may want to know.
+            let _ = tell.send(());
+        };
+        execute.begin(workspace, task.boxed());
+        Launched { abort, over }
+    }
+
+    async fn run(mut self) {
         if let Some(turn) = &self.turn {
             turn.come().await;
         }
@@ -97,6 +136,7 @@ impl RunTask {
 
     /// All that a run needs before it can start; none where it is no longer wanted.
     async fn prepare(&self) -> Result<Option<Job<String>>, String> {
+        self.check_config()?;
         let worktree = match &self.provision {
             Some(provision) => Some(
                 self.worktree(provision)
@@ -131,6 +171,19 @@ impl RunTask {
             authority: self.authority.clone(),
             cancel: self.cancel.clone(),
         }))
+    }
+
+    /// Whether the configuration that it was given fits its plugin, which may have become active by
+    /// force. One that has begun has fitted.
+    fn check_config(&self) -> Result<(), String> {
+        let described = self.described.as_ref();
+        let described = described.filter(|described| described.config.is_some());
+        match described {
+            Some(described) if self.run.calls == 0 && self.run.journal_len == 0 => {
+                crate::plugins::check_given(described, &self.run.given.config_json)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn worktree(&self, provision: &Provision) -> Result<Arc<dyn Worktree>, OutsideError> {

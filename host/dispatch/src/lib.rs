@@ -33,12 +33,15 @@ mod plugins;
 mod reads;
 mod recovery;
 mod removing;
+mod sources;
 mod status;
 mod stop;
 mod turns;
 mod views;
+mod watched;
 mod world;
 
+pub use adjutant_connect::decode_signature;
 pub use backup::Backup;
 pub use clock::SystemClock;
 pub use execute::Execute;
@@ -46,8 +49,11 @@ pub use host::{Builtin, Host, HostError, HostOptions, HostParts, Reported, Start
 #[cfg(feature = "testing")]
 pub use inside::Inside;
 pub use keys::IdempotencyKey;
+pub use plugins::{Activation, How, NewPlugin, PluginState, PluginView, RolloutView, Step};
+pub use sources::{PluginBounds, SourceOptions};
 pub use status::{HostStatus, RunCounts, Share, TicketCounts};
 pub use views::{
     AgentView, Candidates, LogLine, MessageView, Page, Picks, RunRecording, TicketFilter,
     TicketNode, Versioned,
 };
+pub use watched::{WatchedFile, WatchedFolder};

@@ -419,6 +419,7 @@ fn view(state: &State, agent: &Agent) -> AgentView {
             .into_iter()
             .map(|a| (a.id, a.name.clone()))
             .collect(),
+        held: state.held(agent.id).map(ToOwned::to_owned),
     }
 }
 

@@ -4,7 +4,8 @@
 //! so that they go on after a restart, and so that what they did can be replayed.
 
 use crate::host::{Host, HostError, Result};
-use adjutant_model::{Agent, PluginRef, Plugins, Refusal, State};
+use adjutant_model::{Agent, Moment, PluginRef, Plugins, Refusal, RunId, State};
+use uuid::Uuid;
 
 /// Agents that an error names.
 const NAMED: usize = 10;
@@ -32,7 +33,7 @@ impl Host {
         }
         if !force {
             let mut left = Plugins::clone(&table);
-            left.remove(name, version);
+            left.remove(name, version, self.moment());
             let users = self
                 .query(move |worlds| {
                     let states = worlds.values().map(|world| &world.state);
@@ -43,22 +44,37 @@ impl Host {
             if !users.is_empty() {
                 return refuse(Refusal::Conflict(format!(
                     "plugin {wanted} is needed by agents with tickets that are not over ({}); give \
-                     them another, or remove it by force: then those that have not started fail",
+                     them another, or remove it by force: then those that have not started fail, or \
+                     wait where the name has other versions",
                     users.join(", ")
                 )));
             }
         }
-        self.inner.shelf.remove(name, version).await
+        self.operator().remove(name, version).await
+    }
+
+    fn moment(&self) -> Moment<'static> {
+        Moment {
+            now: self.inner.clock.now(),
+            reason: "",
+            keep: self.inner.limits.plugin_history,
+        }
     }
 }
 
 /// Names of a workspace's agents with tickets that are not over, which a table serves and what is left
 /// of it does not.
 fn users(state: &State, table: &Plugins, left: &Plugins) -> Vec<String> {
-    let lost = |wanted: &PluginRef| table.get(wanted).is_some() && left.get(wanted).is_none();
+    // Whom a canary's share would fall to does not matter here: no run has the least of all ids.
+    let serves = |plugins: &Plugins, wanted: &PluginRef, selector: bool| {
+        plugins.take(wanted, RunId(Uuid::nil()), selector).is_ok()
+    };
+    let lost = |wanted: &PluginRef, selector: bool| {
+        serves(table, wanted, selector) && !serves(left, wanted, selector)
+    };
     let needs = |agent: &&Agent| {
         let selector = agent.selector.as_ref();
-        (lost(&agent.plugin) || selector.is_some_and(lost)) && {
+        (lost(&agent.plugin, false) || selector.is_some_and(|one| lost(one, true))) && {
             let member = state.member(agent);
             member.queued > 0 || !member.current.is_empty()
         }

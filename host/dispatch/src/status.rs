@@ -1,6 +1,7 @@
 //! How the host is doing: counts of what is in memory, under way and waiting, beside its limits.
 
 use crate::host::{Host, Result};
+use crate::sources::PluginBounds;
 use crate::world::World;
 use adjutant_model::{Limits, RunStatus, Status, Ticket, Timestamp};
 use adjutant_store::HandedIn;
@@ -24,6 +25,8 @@ pub struct HostStatus {
     pub queue: Share,
     /// What the store was given since the start.
     pub store: HandedIn,
+    /// How plugins are bounded.
+    pub plugins: PluginBounds,
     /// How large things may become.
     pub limits: Limits,
 }
@@ -96,6 +99,7 @@ impl Host {
                 most: queue.max_capacity(),
             },
             store: inner.store.handed_in(),
+            plugins: self.plugin_bounds(),
             limits: self.limits().clone(),
         })
     }

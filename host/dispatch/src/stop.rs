@@ -125,9 +125,7 @@ impl Dispatcher {
                 running.cancel.cancel();
                 running.task.abort();
                 // What it started is gone when its task is.
-                self.cleaning.spawn(async move {
-                    let _ = running.task.await;
-                });
+                self.cleaning.spawn(running.task.over());
             }
         }
         dropped

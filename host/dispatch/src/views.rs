@@ -43,6 +43,8 @@ pub struct AgentView {
     pub boss: Option<(AgentId, String)>,
     /// Its direct subordinates: ids and names.
     pub team: Vec<(AgentId, String)>,
+    /// Why nothing of its queue can start, where its plugin has no active version.
+    pub held: Option<String>,
 }
 
 /// A ticket with all below it.

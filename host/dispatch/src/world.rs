@@ -1,11 +1,11 @@
 //! One workspace in the event loop: the model's state, and what the store needs to know beside it.
 
 use crate::keys::Keys;
+use crate::launch::Launched;
 use adjutant_model::{RunId, State, TicketId, WorkspaceId};
 use adjutant_store::{Partition, Version};
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ pub(crate) struct World {
 /// A run that is in memory.
 pub(crate) struct Running {
     pub(crate) cancel: CancellationToken,
-    pub(crate) task: JoinHandle<()>,
+    pub(crate) task: Launched,
     /// Where its instance waits for an answer.
     pub(crate) wake: Option<oneshot::Sender<(Timestamp, Reply)>>,
     /// The answer, where its wait was over before it had come to it again.

@@ -43,18 +43,18 @@ pub struct Agent {
     pub created_at: Timestamp,
 }
 
-/// A plugin by name, at a version or at the newest one.
+/// A plugin by name: the version that is active, or one that is given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PluginRef {
     /// The plugin's name.
     pub name: String,
-    /// An exact version; the one registered last where none is given.
+    /// An exact version, or a digest (`sha256:…`); the active version where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
 impl PluginRef {
-    /// Reads `name` or `name@version`.
+    /// Reads `name`, `name@version` or `name@sha256:…`.
     pub fn parse(text: &str) -> PluginRef {
         match text.split_once('@') {
             Some((name, version)) => PluginRef {

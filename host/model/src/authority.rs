@@ -5,8 +5,9 @@
 //! - A run may do what its agent is granted, and what every agent is that delegated the ticket or one
 //!   above it. Where a person gave a ticket to an agent, the chain begins anew.
 
-use crate::{Budget, Grants, Spend, State, Ticket, TicketId, Timestamp};
+use crate::{Budget, Grants, Manifest, Spend, State, Ticket, TicketId, Timestamp};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a run may use at most, whatever its own agent is granted. The default narrows nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Authority {
     pub bosses: Vec<Granter>,
     /// The guest time that is left, where a budget limits it.
     pub guest_time: Option<Left>,
+    /// The manifest of the run's plugin, where it has one: what it does not want is denied.
+    pub manifest: Option<Arc<Manifest>>,
 }
 
 /// An agent that delegated a ticket, with what it may do itself.
@@ -182,6 +185,7 @@ impl State {
         Authority {
             bosses: bosses.collect(),
             guest_time: self.left(id, Dimension::GuestTime),
+            manifest: None,
         }
     }
 

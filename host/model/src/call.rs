@@ -198,7 +198,7 @@ impl Call {
                 .map(|one| {
                     let schema = one.expected_output_schema.as_ref().map_or(0, json_bytes);
                     let key = one.key.as_ref().map_or(0, text);
-                    let after: usize = one.after.iter().map(text).sum();
+                    let after: usize = one.blocked_by.iter().map(text).sum();
                     let group = one.terms.group.as_ref().map_or(0, text);
                     let texts = one.title.len() + one.description.len() + one.notes.len();
                     texts + schema + key + after + group + 512
@@ -374,11 +374,12 @@ pub struct Assignment {
     pub validation: Validation,
     pub deadline_ms: Option<u64>,
     pub key: Option<String>,
-    /// Its `blocked_by` is empty: the tickets are made from `after`.
+    /// Its `blocked_by` is empty: the tickets are made from that beside it.
     #[serde(default, skip_serializing_if = "Terms::is_plain")]
     pub terms: Terms,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after: Vec<String>,
+    /// Keys of assignments before it, or ids of tickets.
+    #[serde(default, rename = "after", skip_serializing_if = "Vec::is_empty")]
+    pub blocked_by: Vec<String>,
 }
 
 /// A delegation that stands.

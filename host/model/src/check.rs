@@ -68,7 +68,7 @@ fn reasons(state: &State) {
             let held = held.is_some_and(|group| group.holder.is_some());
             let blocked = terms.blocked_by.iter().any(|id| !state.is_past(*id));
             assert!(
-                full || scarce || pauses || held || blocked,
+                full || scarce || pauses || held || blocked || state.held.contains_key(agent),
                 "it waits for nothing: {ticket:?}"
             );
         }

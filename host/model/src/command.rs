@@ -92,7 +92,7 @@ pub enum Command {
         ticket: TicketId,
         /// The run that broke.
         run: RunId,
-        /// The plugin to go on with, `name` or `name@version`; the newest of the same name where none
+        /// The plugin to go on with, `name`, `name@version` or `name@sha256:…`; the active one of the same name where none
         /// is given.
         plugin: Option<String>,
         /// The journal of the run that broke, as it is stored.
@@ -139,6 +139,11 @@ pub enum Command {
         tried: u32,
         /// Whom it chose and why, or why nobody.
         choice: Result<(AgentId, Choice), String>,
+    },
+    /// What new runs of a plugin take has changed, or whether they can start at all. The events say how.
+    PluginsChanged {
+        /// The events, for the log.
+        news: Vec<crate::EventKind>,
     },
     /// Time has passed: let whatever was due happen.
     Tick,
@@ -188,8 +193,11 @@ pub enum Ending {
         /// The branches that its work was fetched to.
         branches: Vec<Branch>,
     },
-    /// It was stopped or broke; the text says why.
+    /// It was stopped, or could not go on; the text says why.
     Broke(String),
+    /// It broke by the guest's own fault: it trapped, hit a limit of its own, or diverged. The text says
+    /// why.
+    Faulted(String),
 }
 
 /// What a command came to.

@@ -156,6 +156,74 @@ pub enum EventKind {
         branch: String,
         commit: String,
     },
+    AgentHeld {
+        agent: AgentId,
+        name: String,
+        reason: String,
+    },
+    PluginAdded {
+        plugin: String,
+        version: String,
+    },
+    PluginActivated {
+        plugin: String,
+        version: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        reason: String,
+    },
+    PluginRolledBack {
+        plugin: String,
+        version: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        reason: String,
+    },
+    PluginTakenBack {
+        plugin: String,
+        version: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        reason: String,
+    },
+    PluginCanaryStarted {
+        plugin: String,
+        version: String,
+        reason: String,
+    },
+    PluginCanaryPromoted {
+        plugin: String,
+        version: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        reason: String,
+    },
+    PluginCanaryStopped {
+        plugin: String,
+        version: String,
+        reason: String,
+    },
+    PluginPinned {
+        plugin: String,
+        version: String,
+    },
+    PluginUnpinned {
+        plugin: String,
+        version: String,
+    },
+    PluginDraining {
+        plugin: String,
+        version: String,
+        reason: String,
+    },
+    PluginDrained {
+        plugin: String,
+        version: String,
+    },
+    PluginRemoved {
+        plugin: String,
+        version: String,
+    },
 }
 
 impl EventKind {
@@ -163,7 +231,21 @@ impl EventKind {
     pub fn ticket(&self) -> Option<TicketId> {
         use EventKind as E;
         match self {
-            E::WorkspaceSaved { .. } | E::AgentSaved { .. } => None,
+            E::WorkspaceSaved { .. }
+            | E::AgentSaved { .. }
+            | E::AgentHeld { .. }
+            | E::PluginAdded { .. }
+            | E::PluginActivated { .. }
+            | E::PluginRolledBack { .. }
+            | E::PluginTakenBack { .. }
+            | E::PluginCanaryStarted { .. }
+            | E::PluginCanaryPromoted { .. }
+            | E::PluginCanaryStopped { .. }
+            | E::PluginPinned { .. }
+            | E::PluginUnpinned { .. }
+            | E::PluginDraining { .. }
+            | E::PluginDrained { .. }
+            | E::PluginRemoved { .. } => None,
             E::TicketCreated { ticket, .. }
             | E::TicketAssigned { ticket, .. }
             | E::TicketReassigned { ticket, .. }

@@ -20,19 +20,24 @@ mod call;
 #[cfg(any(test, feature = "testing"))]
 pub mod check;
 mod command;
+mod config;
 pub mod decide;
 mod event;
+pub mod grants;
 mod id;
 mod journal;
 mod limits;
+mod manifest;
 mod message;
 mod plan;
 mod plugins;
 mod refusal;
 mod report;
+mod rollout;
 mod run;
 pub mod schema;
 mod shared;
+mod source;
 mod state;
 mod terms;
 pub mod text;
@@ -51,17 +56,23 @@ pub use call::{
 pub use command::{
     AgentSpec, Command, Ending, GuestCall, NewTicket, Outcome, Pending, TeamSpec, WorkspaceSpec,
 };
+pub use config::ConfigSchema;
 pub use decide::{Changes, Context, Effect, Tx, has_tries, is_name, will_retry};
 pub use event::{Event, EventKind};
 pub use id::{AgentId, ChannelId, MessageId, RunId, TicketId, Token, WorkspaceId};
 pub use journal::{Entry, Journal, JournalError, Record};
 pub use limits::Limits;
+pub use manifest::{
+    MANIFEST_BYTES, MANIFEST_SECTION, Manifest, ManifestError, WantedAgent, WantedCommand, Wants,
+};
 pub use message::{Author, Message, MessageKind};
 pub use plan::{PlanPhase, PlanTask, Priority, WorkPlan};
-pub use plugins::Plugins;
+pub use plugins::{Described, NoPlugin, Plugins};
 pub use refusal::{Refusal, Violation};
 pub use report::{Branch, Confidence, Join, Joined, ReportOutcome, TaskReport, WorkResult};
+pub use rollout::{Canary, Change, Counted, Drain, Moment, Rollout, Tally, Turn, Verdict};
 pub use run::{First, Given, Plugin, Resumed, Run, RunStatus, Wait, WaitKind, World};
+pub use source::{Origin, Source};
 pub use state::State;
 pub use terms::{BlockerPolicy, Budget, PastAttempt, Retry, Spend, Terms, Tries, Wip};
 pub use ticket::{Choice, Link, Status, Ticket, Validation};

@@ -66,6 +66,19 @@ pub struct Limits {
     pub ask_max_ms: u64,
     /// Milliseconds that a `call-for-report` waits unless told otherwise.
     pub external_default_ms: u64,
+    /// Versions of all plugins together.
+    pub plugins: usize,
+    /// Changes of a plugin's versions that its history keeps.
+    pub plugin_history: usize,
+    /// Ended runs of a canary that decide whether it is promoted.
+    pub canary_runs: u32,
+    /// By how many percentage points more of its runs than of the active version's may fail by their own
+    /// fault.
+    pub canary_margin_percent: u32,
+    /// The last ended runs of a version that are looked at for whether it keeps failing.
+    pub fault_window: u32,
+    /// How many of those fail by their own fault when it is taken back; 0 for never.
+    pub fault_runs: u32,
 }
 
 impl Default for Limits {
@@ -100,6 +113,12 @@ impl Default for Limits {
             ask_default_ms: 600_000,
             ask_max_ms: 1_800_000,
             external_default_ms: 24 * 3_600_000,
+            plugins: 1_000,
+            plugin_history: 50,
+            canary_runs: 20,
+            canary_margin_percent: 10,
+            fault_window: 10,
+            fault_runs: 5,
         }
     }
 }

@@ -1,92 +1,268 @@
-//! The plugins that a host has, by name and version.
+//! The plugins that a host has, by name and version, and which of them new runs take.
+//!
+//! Invariant: a version names one digest for ever, but for those that come with the host.
 
-use crate::{Plugin, PluginRef, Refusal, World};
-use std::collections::BTreeMap;
+use crate::rollout::Moment;
+use crate::{ConfigSchema, Manifest, Plugin, PluginRef, Refusal, Rollout, RunId, Violation, World};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 /// A host's plugins. Of one name, the version registered last comes last.
 #[derive(Clone, Debug, Default)]
 pub struct Plugins {
     by_name: BTreeMap<String, Vec<Arc<Plugin>>>,
+    rollouts: BTreeMap<String, Arc<Rollout>>,
+    /// Manifests by digest, also of versions that were removed while runs are pinned to them.
+    described: HashMap<String, Arc<Described>>,
+}
+
+/// What a component says of itself, ready to be used.
+#[derive(Debug)]
+pub struct Described {
+    /// Its manifest.
+    pub manifest: Arc<Manifest>,
+    /// The schema of its configuration, where it has one.
+    pub config: Option<ConfigSchema>,
+}
+
+impl Described {
+    /// Prepares a manifest.
+    ///
+    /// # Errors
+    /// Where its schema is none. One that was parsed is checked already.
+    pub fn new(manifest: Manifest) -> Result<Described, Refusal> {
+        let config = manifest.config_schema.as_ref();
+        let config = config.map(ConfigSchema::compile).transpose()?;
+        Ok(Described {
+            manifest: Arc::new(manifest),
+            config,
+        })
+    }
+
+    /// What is wrong with an agent's configuration. A hostile schema can take its time.
+    pub fn violations(&self, config: &Value) -> Vec<Violation> {
+        let complete = self.config.as_ref().map(|schema| schema.complete(config));
+        complete.and_then(Result::err).unwrap_or_default()
+    }
+}
+
+/// Why a run cannot take a plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoPlugin {
+    /// It never can as things stand.
+    Fails(Refusal),
+    /// There is nothing to start on, until an operator makes a version active. The reason is a sentence.
+    Waits(String),
+}
+
+impl fmt::Display for NoPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoPlugin::Fails(refusal) => refusal.fmt(f),
+            NoPlugin::Waits(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Plugins {
-    /// Adds one. The same name and version again replaces it only where the digest is the same;
-    /// otherwise it is refused, for a version names one component for ever.
+    /// Adds one and makes it active, unless its name is pinned. The same name and version again changes
+    /// nothing where the digest is the same; otherwise it is refused, for a version names one component
+    /// for ever.
     pub fn add(&mut self, plugin: Plugin) -> Result<(), Refusal> {
+        if self.register(plugin.clone())? {
+            self.activate_first(&plugin);
+        }
+        Ok(())
+    }
+
+    /// Adds one, and leaves alone which is active. Gives back whether it is new.
+    pub fn register(&mut self, plugin: Plugin) -> Result<bool, Refusal> {
         let versions = self.by_name.entry(plugin.name.clone()).or_default();
         match versions
             .iter()
             .find(|known| known.version == plugin.version)
         {
-            Some(known) if known.digest == plugin.digest => Ok(()),
+            Some(known) if known.digest == plugin.digest => Ok(false),
             Some(known) => Err(Refusal::Conflict(format!(
                 "{}@{} is already registered with digest {}; give the new component a new version",
                 plugin.name, plugin.version, known.digest
             ))),
             None => {
                 versions.push(Arc::new(plugin));
-                Ok(())
+                Ok(true)
             }
         }
     }
 
     /// Adds one that comes with the host, in place of what an older host brought under that version.
-    pub fn add_builtin(&mut self, plugin: Plugin) {
+    /// Gives back whether its version is new.
+    pub fn register_builtin(&mut self, plugin: Plugin) -> bool {
         let versions = self.by_name.entry(plugin.name.clone()).or_default();
+        let before = versions.len();
         versions.retain(|known| known.version != plugin.version);
+        let is_new = versions.len() == before;
         versions.push(Arc::new(plugin));
+        is_new
     }
 
-    /// Takes a version away, if it is there.
-    pub fn remove(&mut self, name: &str, version: &str) -> Option<Arc<Plugin>> {
+    /// The active version is the one added last where nothing is known of its rollout, as it was before
+    /// there were any.
+    pub fn activate_first(&mut self, plugin: &Plugin) {
+        let mut rollout = self.rollout_of(&plugin.name);
+        let at = Moment {
+            now: plugin.added_at,
+            reason: "",
+            keep: usize::MAX,
+        };
+        // A pinned one stays as it is.
+        if rollout.activate(&plugin.version, at).is_ok() {
+            self.set_rollout(rollout);
+        }
+    }
+
+    /// Takes a version away, if it is there. Its manifest is known on, for runs are pinned to it.
+    pub fn remove(&mut self, name: &str, version: &str, at: Moment<'_>) -> Option<Arc<Plugin>> {
         let versions = self.by_name.get_mut(name)?;
-        let at = versions.iter().position(|known| known.version == version)?;
-        let removed = versions.remove(at);
+        let place = versions.iter().position(|known| known.version == version)?;
+        let removed = versions.remove(place);
         if versions.is_empty() {
             self.by_name.remove(name);
+            self.rollouts.remove(name);
+        } else if let Some(rollout) = self.rollouts.get_mut(name) {
+            Arc::make_mut(rollout).removed(version, at);
         }
         Some(removed)
     }
 
-    /// The one that a reference means.
+    /// The rollout of a name; an empty one where there is none yet.
+    pub fn rollout_of(&self, name: &str) -> Rollout {
+        let known = self.rollouts.get(name);
+        known.map_or_else(|| Rollout::new(name), |known| Rollout::clone(known))
+    }
+
+    /// The rollout of a name, where there is one.
+    pub fn rollout(&self, name: &str) -> Option<&Arc<Rollout>> {
+        self.rollouts.get(name)
+    }
+
+    /// Sets the rollout of a name.
+    pub fn set_rollout(&mut self, rollout: Rollout) {
+        self.rollouts
+            .insert(rollout.name.clone(), Arc::new(rollout));
+    }
+
+    /// Takes note of what a component says of itself.
+    pub fn describe(&mut self, digest: &str, described: Arc<Described>) {
+        self.described.insert(digest.to_owned(), described);
+    }
+
+    /// What a component says of itself, where it says anything.
+    pub fn described(&self, digest: &str) -> Option<&Arc<Described>> {
+        self.described.get(digest)
+    }
+
+    /// The one that a reference means: of a name alone the active one, or where none is, the one that
+    /// was registered last.
     pub fn get(&self, wanted: &PluginRef) -> Option<&Arc<Plugin>> {
         let versions = self.by_name.get(&wanted.name)?;
-        match &wanted.version {
-            Some(version) => versions.iter().find(|plugin| plugin.version == *version),
-            None => versions.last(),
-        }
+        let Some(version) = &wanted.version else {
+            let active = self.active(&wanted.name);
+            return active.or_else(|| versions.last());
+        };
+        versions
+            .iter()
+            .rev()
+            .find(|plugin| plugin.version == *version || plugin.digest == *version)
+    }
+
+    fn active(&self, name: &str) -> Option<&Arc<Plugin>> {
+        let version = self.rollouts.get(name)?.active.as_ref()?;
+        let versions = self.by_name.get(name)?;
+        versions.iter().find(|plugin| plugin.version == *version)
     }
 
     /// The one that a reference means, fit to be used so; otherwise why not.
     pub fn resolve(&self, wanted: &PluginRef, selector: bool) -> Result<&Arc<Plugin>, Refusal> {
-        let plugin = self.get(wanted).ok_or_else(|| {
-            let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
-            Refusal::NotFound(format!(
-                "there is no plugin {wanted}; there are {}",
-                names.join(", ")
-            ))
-        })?;
-        if (plugin.world == World::Selector) == selector {
-            Ok(plugin)
-        } else {
-            Err(Refusal::invalid(
-                "",
-                format!(
-                    "plugin {wanted} is a {}, and {} is needed here",
-                    plugin.world.as_str(),
-                    if selector {
-                        "a selector"
-                    } else {
-                        "a subordinate or a boss"
-                    }
-                ),
-            ))
+        let plugin = self.get(wanted).ok_or_else(|| self.unknown(wanted))?;
+        fits(wanted, plugin, selector)?;
+        Ok(plugin)
+    }
+
+    /// The one that a new run takes: of a name alone the active one, or the canary where the run is in
+    /// its share; the active one also in place of a version that is drained.
+    pub fn take(
+        &self,
+        wanted: &PluginRef,
+        run: RunId,
+        selector: bool,
+    ) -> Result<&Arc<Plugin>, NoPlugin> {
+        let found = self.resolve(wanted, selector).map_err(NoPlugin::Fails)?;
+        let Some(rollout) = self.rollouts.get(&wanted.name) else {
+            return Ok(found);
+        };
+        let version = match &wanted.version {
+            Some(_) if !rollout.drains(&found.version) => return Ok(found),
+            Some(_) => rollout.active.as_deref(),
+            None => rollout.version_for(run),
+        };
+        let versions = self.by_name.get(&wanted.name).into_iter().flatten();
+        let plugin = version.and_then(|version| {
+            let mut versions = versions.into_iter();
+            versions.find(|plugin| plugin.version == version)
+        });
+        let Some(plugin) = plugin else {
+            return Err(NoPlugin::Waits(format!(
+                "plugin {} has no active version; it goes on when one is made active: `adjutant plugin \
+                 activate {}@VERSION`",
+                wanted.name, wanted.name
+            )));
+        };
+        fits(wanted, plugin, selector).map_err(NoPlugin::Fails)?;
+        Ok(plugin)
+    }
+
+    fn unknown(&self, wanted: &PluginRef) -> Refusal {
+        if let Some(versions) = self.by_name.get(&wanted.name) {
+            let versions: Vec<&str> = versions.iter().map(|one| one.version.as_str()).collect();
+            return Refusal::NotFound(format!(
+                "there is no plugin {wanted}; of that name there are {}",
+                versions.join(", ")
+            ));
         }
+        let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+        Refusal::NotFound(format!(
+            "there is no plugin {wanted}; there are {}",
+            names.join(", ")
+        ))
     }
 
     /// All of them, by name, then in the order of their registration.
     pub fn iter(&self) -> impl Iterator<Item = &Plugin> {
         self.by_name.values().flatten().map(Arc::as_ref)
     }
+
+    /// A name's versions, in the order of their registration.
+    pub fn versions(&self, name: &str) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.by_name.get(name).into_iter().flatten()
+    }
+}
+
+fn fits(wanted: &PluginRef, plugin: &Plugin, selector: bool) -> Result<(), Refusal> {
+    if (plugin.world == World::Selector) == selector {
+        return Ok(());
+    }
+    Err(Refusal::invalid(
+        "",
+        format!(
+            "plugin {wanted} is a {}, and {} is needed here",
+            plugin.world.as_str(),
+            if selector {
+                "a selector"
+            } else {
+                "a subordinate or a boss"
+            }
+        ),
+    ))
 }

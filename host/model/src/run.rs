@@ -1,6 +1,6 @@
 //! Runs: attempts at tickets, and the plugins that they are pinned to.
 
-use crate::{AgentId, Author, Join, MessageId, RunId, TicketId, Timestamp, Token};
+use crate::{AgentId, Author, Join, MessageId, RunId, Source, TicketId, Timestamp, Token};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -231,6 +231,9 @@ pub struct Plugin {
     pub builtin: bool,
     /// When it was registered.
     pub added_at: Timestamp,
+    /// Where it came from, and who vouches for it.
+    #[serde(default)]
+    pub source: Source,
 }
 
 /// What a component can be used as.

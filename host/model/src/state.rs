@@ -52,6 +52,9 @@ pub struct State {
     pub(crate) heard: HashMap<RunId, Heard>,
     /// How many bytes the trees have.
     pub(crate) weights: Weights,
+    /// Agents of which nothing starts, for their plugin has no active version; and why. Not stored: it is
+    /// found out anew.
+    pub(crate) held: BTreeMap<AgentId, String>,
 }
 
 /// An agent's tickets that are not over.
@@ -97,6 +100,7 @@ impl State {
             doomed: BTreeMap::new(),
             heard: HashMap::new(),
             weights: Weights::default(),
+            held: BTreeMap::new(),
         }
     }
 

@@ -408,7 +408,7 @@ impl Walk {
                     });
                     Assignment {
                         terms: self.a_terms(),
-                        after: if self.dice.chance(30) {
+                        blocked_by: if self.dice.chance(30) {
                             ["same".to_owned(), self.a_ticket().to_string()][self.dice.roll(2)..]
                                 [..1]
                                 .to_vec()

@@ -31,7 +31,7 @@ fn step(story: &Story, name: &str, key: &str, after: &[&str]) -> Assignment {
     Assignment {
         assignee: Some(story.agent(name)),
         key: Some(key.to_owned()),
-        after: after.iter().map(|&word| word.to_owned()).collect(),
+        blocked_by: after.iter().map(|&word| word.to_owned()).collect(),
         ..task(key)
     }
 }
@@ -256,7 +256,7 @@ fn what_would_wait_for_ever_is_refused() {
         let assignment = Assignment {
             assignee: Some(story.agent("bob")),
             key: Some("part".to_owned()),
-            after: words,
+            blocked_by: words,
             ..task("part")
         };
         let call = Call::Delegate {
@@ -266,7 +266,10 @@ fn what_would_wait_for_ever_is_refused() {
             .call(root, call)
             .expect_err("it would wait for ever")
             .to_string();
-        assert!(error.contains(why) && error.contains("/0/after"), "{error}");
+        assert!(
+            error.contains(why) && error.contains("/0/blocked_by"),
+            "{error}"
+        );
     }
     // As many may wait for one as it may have children.
     for _ in 0..3 {

@@ -36,6 +36,7 @@ impl Office {
                 size: 100_000,
                 builtin: true,
                 added_at: 0,
+                source: Default::default(),
             };
             plugins.add(plugin).expect("new");
         }
@@ -136,7 +137,7 @@ impl Office {
             deadline_ms: None,
             key: None,
             terms: Default::default(),
-            after: Vec::new(),
+            blocked_by: Vec::new(),
         };
         let assignments = vec![part];
         let Outcome::Reply(_, Ok(Answer::Delegated(parts))) =

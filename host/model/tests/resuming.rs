@@ -20,6 +20,7 @@ fn story() -> Story {
             size: 1,
             builtin: false,
             added_at: 1,
+            source: Default::default(),
         };
         story.plugins.add(fixed).expect("a new version");
     }

@@ -383,7 +383,15 @@ fn a_plugin_that_is_not_there_is_another_agents_turn() {
     story.team(vec![ada]).expect("a good team");
     story
         .plugins
-        .remove("worker", "1.0.0")
+        .remove(
+            "worker",
+            "1.0.0",
+            adjutant_model::Moment {
+                now: 0,
+                reason: "",
+                keep: 50,
+            },
+        )
         .expect("it is there");
     let (_, part) = delegated(&mut story, retry(3, 1));
     assert_eq!(asked(&story), Some((part, 1)), "no pause would help");

@@ -64,7 +64,7 @@ fn what_a_child_comes_after_starts_though_its_agent_waits_for_the_child() {
     let next = story.give("kai", "two");
     let child = Assignment {
         assignee: Some(story.agent("ada")),
-        after: vec![next.to_string()],
+        blocked_by: vec![next.to_string()],
         ..task("after the other")
     };
     let parts = story
@@ -131,12 +131,12 @@ fn a_child_that_would_come_after_a_ticket_of_its_parents_group_is_refused() {
     assert!(story.live(beside).is_none(), "the first has the group");
     let child = Assignment {
         assignee: Some(story.agent("ada")),
-        after: vec![beside.to_string()],
+        blocked_by: vec![beside.to_string()],
         ..task("after the other")
     };
     let refused = story.delegate_all(one, vec![child]);
     assert!(
-        matches!(&refused, Err(CallError::Invalid(list)) if list[0].path == "/0/after/0"),
+        matches!(&refused, Err(CallError::Invalid(list)) if list[0].path == "/0/blocked_by/0"),
         "{refused:?}"
     );
 }

@@ -205,7 +205,7 @@ pub(crate) fn assignment(at: usize, given: delegation::Assignment) -> Converted<
             budget: given.budget.map(|given| budget(&given)),
             silence_ms: given.silence_ms,
         },
-        after: given.after,
+        blocked_by: given.blocked_by,
     })
 }
 
@@ -303,7 +303,7 @@ fn spend(spent: Spend) -> types::Spend {
 
 fn past_attempt(past: PastAttempt) -> types::PastAttempt {
     types::PastAttempt {
-        number: past.attempt,
+        attempt: past.attempt,
         agent: past.agent.to_string(),
         at: past.at,
         reason: past.reason,

@@ -1,5 +1,6 @@
 //! How one start of a run ends.
 
+use crate::session::LastCall;
 use adjutant_component::Stop;
 use adjutant_model::{Call, Ending, Left, Pending};
 
@@ -89,6 +90,24 @@ pub enum RunStop {
     RunTime(u64),
 }
 
+impl RunStop {
+    /// Whether it is the guest's own fault, and not that of whoever bounds or stops it.
+    pub(crate) fn is_fault(&self) -> bool {
+        match self {
+            RunStop::Diverged { .. }
+            | RunStop::EndedEarly { .. }
+            | RunStop::TooManyCalls(_)
+            | RunStop::JournalFull(_) => true,
+            RunStop::Gone(_)
+            | RunStop::PastTheEnd { .. }
+            | RunStop::StillWaits { .. }
+            | RunStop::Enough(_)
+            | RunStop::OutOfBudget(_)
+            | RunStop::RunTime(_) => false,
+        }
+    }
+}
+
 /// The most that is shown of one call in an error.
 const SHOWN: usize = 1_000;
 
@@ -100,15 +119,26 @@ fn shown(call: &Call) -> String {
 /// Frames of a backtrace that are told.
 const FRAMES: usize = 12;
 
-/// What is told of a stop.
-pub(crate) fn why(stop: &Stop) -> String {
+/// What is told of a stop: what happened, the guest's last output, its functions that were running, and
+/// where it was among its host calls.
+pub(crate) fn why(stop: &Stop, last_call: Option<LastCall>) -> String {
     let mut text = stop.to_string();
-    let (Stop::Trapped { backtrace, .. } | Stop::Stack { backtrace }) = stop else {
-        return text;
-    };
-    for frame in backtrace.iter().take(FRAMES) {
-        text.push_str("\n  at ");
-        text.push_str(frame);
+    if let Stop::Trapped { backtrace, .. } | Stop::Stack { backtrace } = stop {
+        for frame in backtrace.iter().take(FRAMES) {
+            text.push_str("\n  at ");
+            text.push_str(frame);
+        }
+    }
+    if let Some(LastCall {
+        index,
+        name,
+        answered,
+    }) = last_call
+    {
+        let relation = if answered { "after" } else { "in" };
+        text.push_str(&format!("\n{relation} host call #{index} {name}"));
+    } else if !matches!(stop, Stop::InstantiateFailed(_)) {
+        text.push_str("\nbefore its first host call");
     }
     text
 }

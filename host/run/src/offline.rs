@@ -10,7 +10,7 @@
 use crate::ending::{RunStop, why};
 use crate::ports::{Called, Clock, Gone, Ledger};
 use crate::runner::{Job, Runner, context};
-use crate::session::{Session, Shared, stop};
+use crate::session::{LastCall, Session, Shared, stop};
 use crate::start::{Start, worked};
 use adjutant_component::bindings::{Failure, Report};
 use adjutant_component::{Component, HostError, HostResult, LoadError, Stop};
@@ -139,7 +139,7 @@ impl Runner {
         session.go_offline(offline.clone());
         let ended = prepared.work(session, context(&start), &start.task).await;
         offline.printed(&start.shared).await;
-        let end = end_of(ended).await;
+        let end = end_of(ended, start.shared.last_call());
         let made = offline.calls.load(Ordering::Relaxed);
         let end = match (end, calls.get(made as usize)) {
             (ReplayEnd::Ended(ending), Some(journaled)) => ReplayEnd::EndedEarly {
@@ -171,10 +171,13 @@ fn job(recording: Recording, component: Arc<Component>) -> Job {
     }
 }
 
-async fn end_of(ended: Result<(Result<Report, Failure>, Session), Stop>) -> ReplayEnd {
+fn end_of(
+    ended: Result<(Result<Report, Failure>, Session), Stop>,
+    last_call: Option<LastCall>,
+) -> ReplayEnd {
     let broke = |why: String| ReplayEnd::Ended(Ending::Broke(why));
     match ended {
-        Ok((answer, session)) => ReplayEnd::Ended(worked(answer, &session).await),
+        Ok((answer, session)) => ReplayEnd::Ended(worked(answer, &session)),
         Err(Stop::HostStopped(error)) => match error.downcast::<RunStop>() {
             Ok(stop) => match *stop {
                 RunStop::Diverged {
@@ -193,7 +196,7 @@ async fn end_of(ended: Result<(Result<Report, Failure>, Session), Stop>) -> Repl
             },
             Err(other) => broke(other.to_string()),
         },
-        Err(stop) => broke(why(&stop)),
+        Err(stop) => broke(why(&stop, last_call)),
     }
 }
 

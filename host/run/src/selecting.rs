@@ -7,7 +7,7 @@ use crate::runner::Runner;
 use crate::session::{Session, stop};
 use adjutant_component::bindings::{Candidate, Choice as Chosen, Question, types};
 use adjutant_component::{Component, Context, HostResult, PreparedSelector};
-use adjutant_model::{AgentId, Assignment, Choice, Confidence, Member, text};
+use adjutant_model::{AgentId, Assignment, Choice, Confidence, Member, WorkspaceId, text};
 use std::sync::Arc;
 
 /// A boss's selector, or why it has none that can be used.
@@ -56,12 +56,14 @@ impl Session {
     ) -> Result<(AgentId, Choice), String> {
         let selector = self.chooser.as_ref().map_err(Clone::clone)?;
         let question = Asked {
+            workspace: self.agent.workspace,
             title: &assignment.title,
             description: &assignment.description,
             request: &self.request,
             config_json: self.agent.config.to_string(),
         };
-        let choices = ask(selector, &question, team).await?;
+        // Within the run's own task.
+        let choices = ask(selector, question.question(), question.workspace, team).await?;
         first(choices, team)
     }
 }
@@ -69,6 +71,8 @@ impl Session {
 /// What a selector is asked about.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
+    /// Where: the selector computes in this workspace's share of time.
+    pub workspace: WorkspaceId,
     /// The task, in a line.
     pub title: &'a str,
     /// In full.
@@ -92,27 +96,40 @@ impl Runner {
         team: &[Member],
     ) -> Result<Vec<(AgentId, Choice)>, String> {
         let prepared = self.selector(selector).map_err(|error| error.to_string())?;
-        let choices = ask(&prepared, asked, team).await?;
-        first(choices.clone(), team)?;
-        Ok(choices)
+        let (question, workspace, team) = (asked.question(), asked.workspace, team.to_vec());
+        let asking = async move {
+            let choices = ask(&prepared, question, workspace, &team).await?;
+            first(choices.clone(), &team)?;
+            Ok(choices)
+        };
+        let asking = self.engine().spawn(workspace.0.as_u128(), asking);
+        asking.await.unwrap_or_else(|lost| Err(lost.to_string()))
+    }
+}
+
+impl Asked<'_> {
+    fn question(&self) -> Question {
+        Question {
+            title: self.title.to_owned(),
+            description: self.description.to_owned(),
+            request: self.request.to_owned(),
+            config_json: self.config_json.clone(),
+        }
     }
 }
 
 async fn ask(
     selector: &PreparedSelector,
-    asked: &Asked<'_>,
+    question: Question,
+    workspace: WorkspaceId,
     team: &[Member],
 ) -> Result<Vec<(AgentId, Choice)>, String> {
-    let question = Question {
-        title: asked.title.to_owned(),
-        description: asked.description.to_owned(),
-        request: asked.request.to_owned(),
-        config_json: asked.config_json.clone(),
-    };
     let candidates: Vec<Candidate> = team.iter().map(candidate).collect();
-    let answer = selector
-        .choose(Context::default(), &question, &candidates)
-        .await;
+    let context = Context {
+        owner: workspace.0.as_u128(),
+        ..Context::default()
+    };
+    let answer = selector.choose(context, &question, &candidates).await;
     let choices = answer
         .map_err(|stop| format!("the selector broke: {stop}"))?
         .map_err(|why| format!("the selector could not choose: {}", text::cut(&why, REASON)))?;

@@ -14,10 +14,9 @@ use adjutant_model::{
 use serde_json::Value;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Calls that are gathered before they are journaled without being asked, and bytes of their answers.
@@ -74,6 +73,16 @@ pub(crate) struct Shared {
     pub(crate) guest_time: GuestTime,
     /// What of it was handed in last, in microseconds.
     handed_in: AtomicU64,
+    /// The host call that the guest made last.
+    last_call: Mutex<Option<LastCall>>,
+}
+
+/// The host call that a guest made last, for whoever asks how it broke.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastCall {
+    pub(crate) index: u32,
+    pub(crate) name: &'static str,
+    pub(crate) answered: bool,
 }
 
 impl Shared {
@@ -84,7 +93,22 @@ impl Shared {
             waiting: watch::Sender::new(false),
             guest_time: GuestTime::default(),
             handed_in: AtomicU64::new(0),
+            last_call: Mutex::default(),
         }
+    }
+
+    fn called(&self, call: LastCall) {
+        *self
+            .last_call
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(call);
+    }
+
+    pub(crate) fn last_call(&self) -> Option<LastCall> {
+        *self
+            .last_call
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the guest has computed since this start, in microseconds, to be handed in.
@@ -172,6 +196,11 @@ impl Session {
     ///
     /// A call that was waiting when the run stopped waits again here; its effects are done.
     async fn replay(&mut self, call: &Call) -> HostResult<Option<Reply>> {
+        self.shared.called(LastCall {
+            index: self.next,
+            name: call.name(),
+            answered: false,
+        });
         // Not journaled: the same on every replay, and nothing so large may get into the journal.
         if call.bytes() > CALL_BYTES {
             return Ok(Some(Err(CallError::Limit(format!(
@@ -232,6 +261,11 @@ impl Session {
     /// Moves on past an answered call.
     fn answered(&mut self, call: &Call, at: Timestamp, reply: &Reply) {
         self.unmute(self.next);
+        self.shared.called(LastCall {
+            index: self.next,
+            name: call.name(),
+            answered: true,
+        });
         self.next += 1;
         let answer = reply.as_ref().map_or(0, adjutant_model::Answer::bytes);
         let bytes = call.bytes() + answer;
@@ -270,7 +304,7 @@ impl Session {
         }
         let pending = self.shared.take_pending();
         let violations = match &call {
-            Call::SubmitOutput { output } => check_output(&self.ticket, Some(output)).await,
+            Call::SubmitOutput { output } => check_output(&self.ticket, Some(output)),
             _ => Vec::new(),
         };
         let guest_call = GuestCall {
@@ -456,12 +490,6 @@ impl Session {
     }
 }
 
-/// Outputs that are checked at a time.
-static CHECKS: LazyLock<Semaphore> = LazyLock::new(|| {
-    let processors = std::thread::available_parallelism().map_or(2, usize::from);
-    Semaphore::new(processors.saturating_sub(1).max(1))
-});
-
 /// How much longer than `output_bytes` an output's text may be with all its blanks before it is refused
 /// unread: reading takes time too.
 const BLANKS: usize = 4;
@@ -478,30 +506,11 @@ pub(crate) fn check_text(text: &str, limits: &Limits) -> Result<(), CallError> {
     )))
 }
 
-/// What is wrong with an output. Away from the threads that drive runs: a schema may be slow to check.
-pub(crate) async fn check_output(ticket: &Arc<Ticket>, output: Option<&Value>) -> Vec<Violation> {
-    if ticket.expected_output_schema.is_none() {
-        return Vec::new();
-    }
-    let (ticket, output) = (ticket.clone(), output.cloned());
-    let check =
-        move || schema::check_output(ticket.expected_output_schema.as_ref(), output.as_ref());
-    // Where there is but one thread, a simulation counts on it.
-    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
-        return check();
-    }
-    // However many are handed in at once, they leave a processor free.
-    let Ok(_turn) = CHECKS.acquire().await else {
-        return check();
-    };
-    tokio::task::spawn_blocking(check)
-        .await
-        .unwrap_or_else(|error| {
-            vec![Violation::new(
-                "",
-                format!("the output could not be checked: {error}"),
-            )]
-        })
+/// What is wrong with an output. A schema may be slow to check; that is a part of the run's own task, and
+/// its workspace's time.
+pub(crate) fn check_output(ticket: &Ticket, output: Option<&Value>) -> Vec<Violation> {
+    let schema = ticket.expected_output_schema.as_ref();
+    schema::check_output(schema, output)
 }
 
 /// An error that ends the run.

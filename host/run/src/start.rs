@@ -119,7 +119,7 @@ impl Start {
                 };
             tokio::select! {
                 biased;
-                ended = &mut work => return self.ended_with(ended).await,
+                ended = &mut work => return self.ended_with(ended),
                 _ = waiting.changed() => {
                     if !is_waiting {
                         busy = (busy + since.elapsed()).min(limit);
@@ -161,36 +161,49 @@ impl Start {
         }
     }
 
-    async fn ended_with(
-        &self,
-        ended: Result<(Result<Report, Failure>, Session), Stop>,
-    ) -> Finished {
+    fn ended_with(&self, ended: Result<(Result<Report, Failure>, Session), Stop>) -> Finished {
         match ended {
             Ok((answer, session)) => match session.check_end() {
-                Err(stop) => self.broke(stop.to_string()),
+                Err(stop) => self.stopped(&stop),
                 Ok(()) => Finished::Ended {
                     pending: self.shared.take_pending(),
                     guest_us: self.shared.guest_us(),
-                    ending: worked(answer, &session).await,
+                    ending: worked(answer, &session),
                 },
             },
             Err(Stop::HostStopped(error)) => match error.downcast::<RunStop>() {
                 Ok(stop) if matches!(*stop, RunStop::Gone(_)) => Finished::Gone,
-                Ok(stop) => self.broke(stop.to_string()),
+                Ok(stop) => self.stopped(&stop),
                 Err(other) => self.broke(other.to_string()),
             },
-            Err(stop) => self.broke(match (&stop, self.limit.budget) {
-                (Stop::GuestTime { .. }, Some(left)) => RunStop::OutOfBudget(left).to_string(),
-                _ => why(&stop),
-            }),
+            Err(stop) => match (&stop, self.limit.budget) {
+                (Stop::GuestTime { .. }, Some(left)) => {
+                    self.broke(RunStop::OutOfBudget(left).to_string())
+                }
+                (Stop::InstantiateFailed(_), _) => self.broke(why(&stop, self.shared.last_call())),
+                _ => self.ended(Ending::Faulted(why(&stop, self.shared.last_call()))),
+            },
         }
     }
 
+    fn stopped(&self, stop: &RunStop) -> Finished {
+        let why = stop.to_string();
+        self.ended(if stop.is_fault() {
+            Ending::Faulted(why)
+        } else {
+            Ending::Broke(why)
+        })
+    }
+
     fn broke(&self, why: String) -> Finished {
+        self.ended(Ending::Broke(why))
+    }
+
+    fn ended(&self, ending: Ending) -> Finished {
         Finished::Ended {
             pending: self.shared.take_pending(),
             guest_us: self.shared.guest_us(),
-            ending: Ending::Broke(why),
+            ending,
         }
     }
 }
@@ -264,7 +277,7 @@ pub(crate) fn broke(pending: Vec<adjutant_model::Pending>, why: String) -> Finis
 }
 
 /// The strategy's answer, with its output checked.
-pub(crate) async fn worked(answer: Result<Report, Failure>, session: &Session) -> Ending {
+pub(crate) fn worked(answer: Result<Report, Failure>, session: &Session) -> Ending {
     let (completed, summary, output_json) = match answer {
         Ok(report) => (true, report.summary, report.output_json),
         Err(failure) => (false, failure.summary, failure.output_json),
@@ -288,7 +301,7 @@ pub(crate) async fn worked(answer: Result<Report, Failure>, session: &Session) -
     };
     let violations = match violations {
         Some(violations) => violations,
-        None => check_output(&session.ticket, output.as_ref()).await,
+        None => check_output(&session.ticket, output.as_ref()),
     };
     let result = WorkResult {
         completed,

@@ -57,7 +57,7 @@ async fn start(steps: &Value, change: impl FnOnce(&mut Job)) -> (u64, Ending, Ve
 #[track_caller]
 fn broke(ending: &Ending) -> &str {
     match ending {
-        Ending::Broke(why) => why,
+        Ending::Broke(why) | Ending::Faulted(why) => why,
         other @ Ending::Worked { .. } => panic!("it was to break: {other:?}"),
     }
 }

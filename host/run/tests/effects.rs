@@ -145,7 +145,7 @@ async fn play(
 fn output(ending: &Ending) -> &Value {
     match ending {
         Ending::Worked { result, .. } => result.output.as_ref().expect("an output"),
-        Ending::Broke(why) => panic!("it broke: {why}"),
+        Ending::Broke(why) | Ending::Faulted(why) => panic!("it broke: {why}"),
     }
 }
 
@@ -333,7 +333,7 @@ async fn a_trap_keeps_what_was_said_before_it() {
         |_| {},
     )
     .await;
-    assert!(matches!(came.ending, Ending::Broke(_)));
+    assert!(matches!(came.ending, Ending::Faulted(_)));
     assert_eq!(came.records.len(), 1);
     assert!(came.log.contains("on purpose"), "{}", came.log);
 }

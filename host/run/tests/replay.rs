@@ -95,7 +95,7 @@ async fn a_replay_that_asks_something_else_stops_with_both_sides_shown() {
     let finished = execute(&script(), records, &desk, |_| {}).await;
     let (rest, result) = ended(finished, &desk);
     assert_eq!(rest, [], "a diverged run does nothing more");
-    for part in ["diverged", "at call 1", "another", "one", "Broke"] {
+    for part in ["diverged", "at call 1", "another", "one", "Faulted"] {
         assert!(result.contains(part), "{part:?} in {result}");
     }
 }
@@ -108,7 +108,7 @@ async fn a_guest_that_ends_before_its_journal_has_diverged() {
     let finished = execute(&shorter, records, &desk, |_| {}).await;
     let (_, result) = ended(finished, &desk);
     assert!(
-        result.contains("ended after 1 calls") && result.contains("Broke"),
+        result.contains("ended after 1 calls") && result.contains("Faulted"),
         "{result}"
     );
 }

@@ -7,7 +7,7 @@ use crate::dto;
 use crate::problem::{Kind, Problem, Result};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -129,20 +129,38 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
     }
 }
 
-/// A component's bytes.
-pub(crate) struct WasmBody(pub(crate) Bytes);
+/// A component's bytes, or JSON that says where it is.
+pub(crate) enum ComponentBody<T> {
+    /// Its bytes.
+    Wasm(Bytes),
+    /// Where it is.
+    Json(T),
+}
 
-impl<S: Send + Sync> FromRequest<S> for WasmBody {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ComponentBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if essence(request.headers()) != "application/wasm" {
+        if let Some(encoding) = request.headers().get(CONTENT_ENCODING)
+            && encoding != "identity"
+        {
             return Err(Problem::new(
                 Kind::MediaType,
-                "A component is sent as the body itself, with Content-Type: application/wasm",
+                "A component is sent as it is: unpack it, and leave out the header Content-Encoding",
             ));
         }
-        body(request, state).await.map(WasmBody)
+        match essence(request.headers()).as_str() {
+            "application/wasm" => body(request, state).await.map(ComponentBody::Wasm),
+            "application/json" => {
+                parse(no_list(&body(request, state).await?)?).map(ComponentBody::Json)
+            }
+            _ => Err(Problem::new(
+                Kind::MediaType,
+                "A component is sent as the body itself, with Content-Type: application/wasm; or, with \
+                 Content-Type: application/json, as {\"oci\": \"registry/name:tag\"} or {\"path\": \
+                 \"/a/file/on/the/host.wasm\"}",
+            )),
+        }
     }
 }
 

@@ -27,6 +27,8 @@ const BACKUP_PATH: &str = "/v1/backups";
 
 /// Bytes past the limit that are read for the sake of the answer.
 const DRAIN_BYTES: usize = 64 << 20;
+/// The same for a component: what is too large by far is told, too, to a client that sends all first.
+const DRAIN_UPLOAD: usize = 2 << 30;
 
 /// The bounds, and what is left of them.
 pub(crate) struct Intake {
@@ -58,6 +60,7 @@ pub(crate) async fn intake(
     } else {
         (intake.body_bytes, intake.timeout, &intake.requests)
     };
+    let drain = if upload { DRAIN_UPLOAD } else { DRAIN_BYTES };
     let Ok(_permit) = gate.try_acquire() else {
         return Problem::new(
             Kind::Busy,
@@ -67,7 +70,7 @@ pub(crate) async fn intake(
     };
     let answer = async {
         let (parts, body) = request.into_parts();
-        match whole(&parts.headers, body, limit).await {
+        match whole(&parts.headers, body, limit, drain).await {
             Ok(body) => {
                 let mut request = Request::from_parts(parts, Body::from(body.clone()));
                 crate::keyed::note(&mut request, &body);
@@ -92,7 +95,7 @@ pub(crate) async fn intake(
         })
 }
 
-async fn whole(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
+async fn whole(headers: &HeaderMap, body: Body, limit: usize, drain: usize) -> Result<Bytes> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -109,6 +112,7 @@ async fn whole(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
     if headers.contains_key(EXPECT) && announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
+    // Of others nothing is kept, so that a large one takes no memory.
     let mut stream = body.into_data_stream();
     let mut kept = BytesMut::new();
     let mut read = 0;
@@ -119,9 +123,9 @@ async fn whole(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
             ))
         })?;
         read += part.len();
-        if read <= limit {
+        if read <= limit && announced.is_none_or(|length| length <= limit) {
             kept.extend_from_slice(&part);
-        } else if read <= limit.saturating_add(DRAIN_BYTES) {
+        } else if read <= limit.saturating_add(drain) {
             kept = BytesMut::new();
         } else {
             break;
@@ -147,12 +151,12 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_whole_or_refused() {
         let none = HeaderMap::new();
-        assert_eq!(whole(&none, Body::empty(), 0).await, Ok(Bytes::new()));
+        assert_eq!(whole(&none, Body::empty(), 0, 0).await, Ok(Bytes::new()));
         assert_eq!(
-            whole(&none, parts(3), 30).await.map(|body| body.len()),
+            whole(&none, parts(3), 30, 99).await.map(|body| body.len()),
             Ok(30)
         );
-        let problem = whole(&none, parts(4), 39).await.expect_err("too large");
+        let problem = whole(&none, parts(4), 39, 99).await.expect_err("too large");
         assert_eq!(problem.kind, Kind::TooLarge);
     }
 
@@ -163,7 +167,9 @@ mod tests {
             (CONTENT_LENGTH, "40".parse().expect("a value")),
         ]);
         let silent = Body::from_stream(futures::stream::pending::<std::io::Result<Bytes>>());
-        let problem = whole(&headers, silent, 39).await.expect_err("too large");
+        let problem = whole(&headers, silent, 39, 99)
+            .await
+            .expect_err("too large");
         assert_eq!(problem.kind, Kind::TooLarge);
     }
 
@@ -173,7 +179,7 @@ mod tests {
             Ok(Bytes::from_static(b"{")),
             Err(std::io::Error::other("gone")),
         ]));
-        let problem = whole(&HeaderMap::new(), broken, 39)
+        let problem = whole(&HeaderMap::new(), broken, 39, 99)
             .await
             .expect_err("broken");
         assert_eq!(problem.kind, Kind::Malformed);

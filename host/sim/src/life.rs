@@ -350,6 +350,7 @@ impl Life {
                 size: 0,
                 builtin: true,
                 added_at: 0,
+                source: Default::default(),
             };
             let key = records::plugin_key(name, "1");
             batch.put.push((key, Some(records::encode(&plugin))));

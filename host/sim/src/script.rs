@@ -304,7 +304,7 @@ impl Script {
                 key: self.dice.chance(20).then(|| format!("{title}-key")),
                 priority: types::Priority::Medium,
                 group: self.dice.chance(10).then(|| "alone".to_owned()),
-                after: Vec::new(),
+                blocked_by: Vec::new(),
                 on_blocker_failure: delegation::BlockerPolicy::Fail,
                 retry: self.dice.chance(25).then_some(delegation::Retry {
                     attempts: 2,

@@ -93,6 +93,12 @@ pub mod prefix {
     pub const WORKSPACE: &[u8] = b"w";
     /// Plugins, in [`super::HOST`].
     pub const PLUGIN: &[u8] = b"p";
+    /// Rollouts of plugins, in [`super::HOST`].
+    pub const ROLLOUT: &[u8] = b"o";
+    /// Counts of how plugins' runs ended, in [`super::HOST`].
+    pub const TALLY: &[u8] = b"n";
+    /// Manifests of components, in [`super::HOST`].
+    pub const MANIFEST: &[u8] = b"f";
     /// Agents.
     pub const AGENT: &[u8] = b"a";
     /// Agents' activity.
@@ -119,6 +125,21 @@ pub fn workspace_key(id: WorkspaceId) -> Vec<u8> {
 /// A plugin's key, in [`HOST`].
 pub fn plugin_key(name: &str, version: &str) -> Vec<u8> {
     [prefix::PLUGIN, name.as_bytes(), b"\0", version.as_bytes()].concat()
+}
+
+/// The key of a plugin's rollout, in [`HOST`].
+pub fn rollout_key(name: &str) -> Vec<u8> {
+    [prefix::ROLLOUT, name.as_bytes()].concat()
+}
+
+/// The key of the count of how a plugin's runs ended, in [`HOST`].
+pub fn tally_key(name: &str) -> Vec<u8> {
+    [prefix::TALLY, name.as_bytes()].concat()
+}
+
+/// The key of a component's manifest, by the component's digest, in [`HOST`].
+pub fn manifest_key(digest: &str) -> Vec<u8> {
+    [prefix::MANIFEST, digest.as_bytes()].concat()
 }
 
 /// An agent's key.

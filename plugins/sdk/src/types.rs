@@ -115,7 +115,7 @@ impl Assignment {
             key: None,
             priority: Priority::Medium,
             group: None,
-            after: Vec::new(),
+            blocked_by: Vec::new(),
             on_blocker_failure: BlockerPolicy::Fail,
             retry: None,
             budget: None,
@@ -182,8 +182,8 @@ impl Assignment {
 
     /// It starts when another is over: the key of an assignment before it, or a ticket's id.
     #[must_use]
-    pub fn after(mut self, other: impl Into<String>) -> Self {
-        self.after.push(other.into());
+    pub fn blocked_by(mut self, other: impl Into<String>) -> Self {
+        self.blocked_by.push(other.into());
         self
     }
 

@@ -79,9 +79,11 @@ impl Reply {
 impl Client {
     /// A client of the host at a URL.
     pub(crate) fn new(url: &str) -> Client {
+        adjutant_connect::use_tls();
         Client {
             url: url.to_owned(),
             http: reqwest::Client::builder()
+                .tls_certs_only([])
                 .pool_max_idle_per_host(0)
                 .build()
                 .expect("a client"),

@@ -8,12 +8,17 @@
 #[allow(dead_code, reason = "other tests use all of it")]
 #[path = "../../../host/component/tests/common/assemble.rs"]
 mod assemble;
+#[path = "../../../host/component/tests/common/bombs.rs"]
+pub(crate) mod bombs;
 mod client;
 mod events;
 mod guests;
 #[path = "../../../host/component/tests/common/hostile.rs"]
 pub(crate) mod hostile_kinds;
+pub(crate) mod plugins;
 mod process;
+#[path = "../../../host/connect/tests/support/registry.rs"]
+pub(crate) mod registry;
 mod repo;
 mod server;
 mod team;

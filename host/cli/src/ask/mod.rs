@@ -52,7 +52,7 @@ pub(crate) async fn run(args: AskArgs, global: &Global) -> Result<Code> {
             let client = Client::new(url, plan.workspace.as_deref())?;
             (answer(&client, plan, &interrupts, &mut display).await, None)
         }
-        None => privately(plan, args.keep, &interrupts, &mut display).await?,
+        None => Box::pin(privately(plan, args.keep, &interrupts, &mut display)).await?,
     };
     display.finish();
     let (tree, interrupted) = answer?;

@@ -6,6 +6,7 @@
 //! workspace, which has a limit (`wip`) on how many of its runs may be busy; at last beside all kinds together, and alone again.
 
 use super::load;
+use crate::args::BenchArgs;
 use crate::exit::{Code, Error, Result};
 use crate::wire::{self, Bare, Settings};
 use adjutant_dispatch::Host;
@@ -83,11 +84,12 @@ struct Answer {
 }
 
 /// Does it, in a folder.
-pub(crate) async fn run(folder: &Path, seconds: f64, as_json: bool) -> Result<Code> {
-    let time = Duration::from_secs_f64(seconds);
+pub(crate) async fn run(folder: &Path, args: &BenchArgs, as_json: bool) -> Result<Code> {
+    let time = Duration::from_secs_f64(args.seconds);
+    let kinds = chosen(&args.kinds)?;
     let addr = (std::net::Ipv4Addr::LOCALHOST, 0).into();
     let bare = wire::bare(Settings::below(folder, addr), true).await?;
-    let answer = measure(&bare, time, as_json).await;
+    let answer = measure(&bare, &kinds, time, as_json).await;
     bare.host.shutdown().await;
     let answer = answer?;
     if as_json {
@@ -98,14 +100,36 @@ pub(crate) async fn run(folder: &Path, seconds: f64, as_json: bool) -> Result<Co
     Ok(Code::Ok)
 }
 
-async fn measure(bare: &Bare, time: Duration, quiet: bool) -> Result<Answer> {
+/// The kinds that are wanted: all of them where none is named.
+fn chosen(named: &[String]) -> Result<Vec<&'static str>> {
+    let known = |name: &String| {
+        let known = MODES.into_iter().find(|mode| mode == name);
+        known.ok_or_else(|| {
+            Error::Usage(format!(
+                "there is no kind of hostility {name:?}; there are {}",
+                MODES.join(", ")
+            ))
+        })
+    };
+    match named {
+        [] => Ok(MODES.to_vec()),
+        named => named.iter().map(known).collect(),
+    }
+}
+
+async fn measure(
+    bare: &Bare,
+    modes: &[&'static str],
+    time: Duration,
+    quiet: bool,
+) -> Result<Answer> {
     let host = &bare.host;
     let apply = async |team| host.apply(team).await.map_err(failed);
     let neighbour = apply(neighbour()).await?.0.id;
     let hostile = apply(hostile()).await?.0.id;
     let alone = async || load::run(host, neighbour, "fan", NEIGHBOURS, time).await;
     // What is compiled, cached or grown once is not measured.
-    for kind in MODES {
+    for kind in modes {
         beside(host, hostile, &[kind], async {
             load::run(host, neighbour, "fan", NEIGHBOURS, time / 10).await
         })
@@ -115,7 +139,7 @@ async fn measure(bare: &Bare, time: Duration, quiet: bool) -> Result<Answer> {
     let rss_before = rss_mib();
     let before = alone().await?;
     let mut lines = Vec::new();
-    let kinds = MODES.iter().map(std::slice::from_ref).chain([&MODES[..]]);
+    let kinds = modes.iter().map(std::slice::from_ref).chain([modes]);
     for kinds in kinds {
         let name = match kinds {
             [one] => (*one).to_owned(),

@@ -6,6 +6,7 @@
 //! it is seen. For waiting, recovery and replay ([`waiting`]) it has a process of its own.
 
 mod hostile;
+mod languages;
 mod load;
 mod raw;
 mod served;
@@ -55,8 +56,13 @@ pub(crate) async fn run(args: BenchArgs, global: &Global) -> Result<Code> {
     let folder = args.data.clone();
     let folder = folder.map_or_else(crate::ask::home, Ok)?.join("bench");
     let folder = folder.join(uuid::Uuid::now_v7().to_string());
-    if args.workload == [hostile::NAME] {
-        let result = hostile::run(&folder, args.seconds, global.json).await;
+    // These two take the machine for themselves.
+    let alone = match args.workload.as_slice() {
+        [one] if one == hostile::NAME => Some(hostile::run(&folder, &args, global.json).await),
+        [one] if one == languages::NAME => Some(languages::run(&folder, &args, global.json).await),
+        _ => None,
+    };
+    if let Some(result) = alone {
         if let Err(error) = std::fs::remove_dir_all(&folder) {
             eprintln!("note: {} could not be removed: {error}", folder.display());
         }
@@ -100,9 +106,10 @@ async fn all(
     if let Some(unknown) = unknown {
         let known: Vec<&str> = known().collect();
         return Err(Error::Usage(format!(
-            "there is no workload {unknown:?}; there are {}, and by itself {}",
+            "there is no workload {unknown:?}; there are {}, and each by itself {} and {}",
             known.join(", "),
-            hostile::NAME
+            hostile::NAME,
+            languages::NAME
         )));
     }
     let wanted = |name: &str| args.workload.is_empty() || args.workload.iter().any(|w| w == name);

@@ -51,7 +51,13 @@ pub(crate) async fn wasm(
         while begin.elapsed() < time / workload.calls.len() as u32 {
             let team = *team;
             let made = throughput(&prepared, &task, 500, at_once, move |_| {
-                (Canned { team }, Context::default())
+                (
+                    Canned {
+                        team,
+                        ..Canned::default()
+                    },
+                    Context::default(),
+                )
             })
             .await
             .map_err(failed)?;

@@ -91,7 +91,10 @@ async fn prepare(host: &Served) -> Result<()> {
     let wasm = crate::wire::builtin("bench-boss")
         .ok_or_else(|| Error::Failed("this program has no plugin bench-boss".to_owned()))?;
     host.client
-        .add_plugin("bench-boss", "0.1.0", wasm.to_vec())
+        .add_plugin(
+            &crate::client::NewPlugin::named("bench-boss", "0.1.0"),
+            wasm.to_vec(),
+        )
         .await?;
     let agent = |name: &str, plugin: &str, boss: Option<&str>, config| AgentSpec {
         name: name.to_owned(),

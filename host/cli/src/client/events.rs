@@ -19,10 +19,12 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// How long it becomes at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// The events of a ticket and all below it, from the first one on, as they come.
+/// The events of a ticket and all below it, from the first one on, or of a workspace from now on, as they
+/// come.
 pub(crate) struct Events {
     client: Client,
-    ticket: TicketId,
+    /// None for all of the workspace.
+    ticket: Option<TicketId>,
     /// The last sequence number that was taken in.
     last: u64,
     ready: VecDeque<Event>,
@@ -30,7 +32,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(client: Client, ticket: TicketId) -> Events {
+    pub(super) fn new(client: Client, ticket: Option<TicketId>) -> Events {
         Events {
             client,
             ticket,
@@ -78,10 +80,14 @@ impl Events {
         let (stream, parser) = match &mut self.open {
             Some(open) => open,
             None => {
-                let query = [
-                    ("ticket", self.ticket.to_string()),
-                    ("after", self.last.to_string()),
-                ];
+                let query = match self.ticket {
+                    Some(ticket) => vec![
+                        ("ticket", ticket.to_string()),
+                        ("after", self.last.to_string()),
+                    ],
+                    // Without a number it begins with what happens from now on.
+                    None => self.client.scope(),
+                };
                 let response = self.client.stream(&query, self.last).await?;
                 let chunks = response.bytes_stream().map(|chunk| chunk.map(Vec::from));
                 self.open.insert((chunks.boxed(), Parser::default()))

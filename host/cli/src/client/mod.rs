@@ -6,12 +6,14 @@
 
 mod bench;
 mod events;
+mod plugins;
 mod runs;
 mod sse;
 mod view;
 
 pub(crate) use bench::HostStatus;
 pub(crate) use events::Events;
+pub(crate) use plugins::{Component, NewPlugin, RolloutView, Step};
 pub(crate) use runs::{PicksView, RunDetail};
 pub(crate) use view::{
     AgentView, Author, LogLine, MessageView, Page, PluginView, RunView, TicketNode, TicketView,
@@ -31,7 +33,7 @@ use std::time::Duration;
 /// How long a host may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long it may take to compile an uploaded component.
-const COMPILED_WITHIN: Duration = Duration::from_secs(330);
+const COMPILED_WITHIN: Duration = Duration::from_secs(600);
 /// How long a connection may stay silent; event streams have a sign of life far more often.
 const SILENT_FOR: Duration = Duration::from_secs(90);
 /// Items of a page that are asked for at once.
@@ -158,38 +160,6 @@ impl Client {
         self.pages(&path, &[], "from", None, usize::MAX).await
     }
 
-    /// The host's plugins.
-    pub(crate) async fn plugins(&self) -> Result<Vec<Value>> {
-        self.list("/v1/plugins", &[]).await
-    }
-
-    /// Registers a component.
-    pub(crate) async fn add_plugin(
-        &self,
-        name: &str,
-        version: &str,
-        component: Vec<u8>,
-    ) -> Result<Value> {
-        let query = [("name", name.to_owned()), ("version", version.to_owned())];
-        let request = self
-            .request(Method::POST, "/v1/plugins", &query)
-            .header(reqwest::header::CONTENT_TYPE, "application/wasm")
-            .body(component);
-        self.answer_within(COMPILED_WITHIN, request).await
-    }
-
-    /// Takes a plugin's version away; by force also where tickets need it that have not started.
-    pub(crate) async fn remove_plugin(&self, plugin: &str, force: bool) -> Result<()> {
-        let query = [("force", force.to_string())];
-        let response = self
-            .request(Method::DELETE, &path(&["plugins", plugin]), &query)
-            .timeout(ANSWER_WITHIN)
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        self.succeeded(response).await.map(|_| ())
-    }
-
     /// The agents as a forest of bosses and subordinates, as JSON.
     pub(crate) async fn agent_tree(&self) -> Result<Value> {
         self.get(&["agents", "tree"], &self.scope()).await
@@ -210,7 +180,12 @@ impl Client {
 
     /// Events of a ticket and all below it, from the first on.
     pub(crate) fn events(&self, ticket: TicketId) -> Events {
-        Events::new(self.clone(), ticket)
+        Events::new(self.clone(), Some(ticket))
+    }
+
+    /// Events of the workspace, from now on.
+    pub(crate) fn events_from_now(&self) -> Events {
+        Events::new(self.clone(), None)
     }
 
     fn scope(&self) -> Vec<(&'static str, String)> {
@@ -372,7 +347,10 @@ impl Download {
 }
 
 fn http(silent_for: Duration) -> Result<reqwest::Client> {
+    adjutant_connect::use_tls();
     reqwest::Client::builder()
+        // Hosts are on this machine, in the open: no time is spent on the certificates of others.
+        .tls_certs_only([])
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(silent_for)
         .build()

@@ -250,4 +250,18 @@ pub(crate) struct PluginView {
     pub(crate) size: u64,
     /// Whether it came with the host.
     pub(crate) builtin: bool,
+    /// How it came in: `built-in`, `upload`, `path`, `watched` or `registry`.
+    pub(crate) origin: String,
+    /// The number of the trusted key that signed it.
+    pub(crate) signed_by: Option<String>,
+    /// How it stands: `active`, `canary`, `draining`, `drained` or `idle`.
+    pub(crate) state: String,
+    /// Its share of the new runs, where it is tried.
+    pub(crate) percent: Option<u8>,
+    /// Whether it is held.
+    pub(crate) pinned: bool,
+    /// Its runs in flight.
+    pub(crate) runs: Option<u64>,
+    /// When it was registered.
+    pub(crate) added_at: String,
 }

@@ -6,6 +6,7 @@ mod logs;
 mod plugin;
 mod run;
 mod serve;
+mod settings;
 mod ticket;
 
 pub(crate) use agent::run as agent;
@@ -17,7 +18,7 @@ pub(crate) use serve::run as serve;
 pub(crate) use ticket::run as ticket;
 
 use crate::args::{ApplyArgs, Global};
-use crate::client::Client;
+use crate::client::{Client, NewPlugin};
 use crate::exit::{Code, Error, Result};
 use crate::print;
 use crate::team::Team;
@@ -27,7 +28,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// The most bytes of a component.
-const MOST_COMPONENT: u64 = 256 << 20;
+pub(crate) const MOST_COMPONENT: u64 = 256 << 20;
 
 /// A client of the host that the command line names.
 pub(crate) fn client(global: &Global) -> Result<Client> {
@@ -65,7 +66,7 @@ pub(crate) async fn apply(client: &Client, team: &Team) -> Result<Value> {
     for plugin in &team.plugins {
         let component = component(&plugin.path)?;
         client
-            .add_plugin(&plugin.name, &plugin.version, component)
+            .add_plugin(&NewPlugin::named(&plugin.name, &plugin.version), component)
             .await?;
     }
     client.apply(&team.spec).await

@@ -137,9 +137,9 @@ fn milliseconds(span: Duration) -> u64 {
 
 /// On what terms it is to be worked on.
 fn terms(args: &TicketCreateArgs) -> Result<Terms> {
-    let after = args.after.iter().map(|text| {
+    let blocked_by = args.blocked_by.iter().map(|text| {
         let parsed = text.parse::<TicketId>();
-        parsed.map_err(|_| Error::Usage(format!("--after: {text:?} is no ticket's id")))
+        parsed.map_err(|_| Error::Usage(format!("--blocked-by: {text:?} is no ticket's id")))
     });
     let tries = args.attempts.is_some() || args.reassign.is_some() || args.backoff.is_some();
     let plain = Retry::default();
@@ -156,7 +156,7 @@ fn terms(args: &TicketCreateArgs) -> Result<Terms> {
             _ => Priority::Medium,
         },
         group: args.group.clone(),
-        blocked_by: after.collect::<Result<_>>()?,
+        blocked_by: blocked_by.collect::<Result<_>>()?,
         on_blocker_failure: if args.release_on_failure {
             BlockerPolicy::Release
         } else {

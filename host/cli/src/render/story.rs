@@ -264,7 +264,20 @@ impl Story {
             | E::TicketDetailsUpdated { .. }
             | E::TicketCollaboratorAdded { .. }
             | E::TicketLinked { .. }
-            | E::RunEnded { .. } => Vec::new(),
+            | E::RunEnded { .. }
+            | E::AgentHeld { .. }
+            | E::PluginAdded { .. }
+            | E::PluginActivated { .. }
+            | E::PluginRolledBack { .. }
+            | E::PluginTakenBack { .. }
+            | E::PluginCanaryStarted { .. }
+            | E::PluginCanaryPromoted { .. }
+            | E::PluginCanaryStopped { .. }
+            | E::PluginPinned { .. }
+            | E::PluginUnpinned { .. }
+            | E::PluginDraining { .. }
+            | E::PluginDrained { .. }
+            | E::PluginRemoved { .. } => Vec::new(),
         }
     }
 

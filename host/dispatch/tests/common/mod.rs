@@ -58,6 +58,17 @@ fn guests() -> &'static Vec<Builtin> {
     })
 }
 
+/// The component of a guest.
+pub(crate) fn wasm(name: &str) -> Vec<u8> {
+    let guest = guests().iter().find(|guest| guest.name == name);
+    guest.expect("it is built").wasm.to_vec()
+}
+
+/// A folder that is gone with the test.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in(adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"))).expect("a folder")
+}
+
 /// One engine for all tests of this process: a host more costs little then.
 fn engine() -> Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();

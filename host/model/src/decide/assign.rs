@@ -136,7 +136,7 @@ impl Tx<'_> {
             .run
             .filter(|run| self.state.runs.get(run).is_some_and(|run| !run.is_over()));
         let Some(run) = live else { return };
-        self.run_over(id, run, status, Some(why));
+        self.run_over(id, run, status, Some(why), None);
         self.changes.effects.push(Effect::Stop(run));
     }
 

@@ -134,7 +134,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What an assignment's `after` means: keys of assignments before it, or tickets that the run of
+    /// What an assignment's `blocked_by` means: keys of assignments before it, or tickets that the run of
     /// `parent` can see.
     pub(super) fn check_after(
         &self,
@@ -144,7 +144,7 @@ impl Tx<'_> {
     ) -> Result<Vec<After>, Refusal> {
         let run = self.state.tickets[&parent].run;
         let mut found = Vec::new();
-        for (i, word) in assignments[at].after.iter().enumerate() {
+        for (i, word) in assignments[at].blocked_by.iter().enumerate() {
             let earlier = assignments[..at]
                 .iter()
                 .position(|one| one.key.as_ref() == Some(word));
@@ -155,7 +155,7 @@ impl Tx<'_> {
                 (None, Some(id)) => After::Ticket(id),
                 (None, None) => {
                     return Err(Refusal::invalid(
-                        format!("/{at}/after/{i}"),
+                        format!("/{at}/blocked_by/{i}"),
                         format!(
                             "{word:?} is neither the key of an assignment before this one nor the id \
                              of a ticket that this run can see"
@@ -174,7 +174,7 @@ impl Tx<'_> {
                 After::Earlier(_) => None,
             })
             .collect();
-        let path = format!("/{at}/after");
+        let path = format!("/{at}/blocked_by");
         if found.len() > self.context.limits.blockers {
             return Err(Refusal::invalid(
                 path,

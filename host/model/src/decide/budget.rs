@@ -207,6 +207,7 @@ impl Tx<'_> {
                 target.name, by.name
             )));
         }
+        self.check_wants(ticket, target)?;
         let above = self.state.authority(ticket).bosses;
         let boss = target.boss.and_then(|boss| self.state.agents.get(&boss));
         let lacking = above.iter().find(|one| {
@@ -216,6 +217,29 @@ impl Tx<'_> {
         lacking.map_or(Ok(()), |one| {
             Err(Refusal::Denied(one.lacks("assign_to", &target.name)))
         })
+    }
+
+    /// Refuses to assign outside the team to an agent that the run's own plugin does not want to.
+    fn check_wants(&self, ticket: TicketId, target: &Agent) -> Result<(), Refusal> {
+        let run = self.state.tickets[&ticket].run;
+        let run = run.and_then(|run| self.state.runs.get(&run));
+        let described = run.and_then(|run| {
+            let described = self.context.plugins.described(&run.plugin.digest)?;
+            Some((&run.plugin, described))
+        });
+        match described {
+            Some((plugin, described)) if !described.manifest.wants.covers_agent(&target.name) => {
+                Err(Refusal::Denied(format!(
+                    "{} is granted under `assign_to`, but the manifest of {}@{} does not want it (it wants \
+                     {}): its author adds it to `wants.assign_to`",
+                    target.name,
+                    plugin.name,
+                    plugin.version,
+                    described.manifest.wants.shown_agents()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -39,14 +39,17 @@ impl Tx<'_> {
                 self.set_branches(ticket, branches);
                 self.worked(ticket, id, result, violations);
             }
-            Ending::Broke(why) => {
-                let why = text::cut(&why, self.context.limits.text_bytes);
-                self.change_run(id).broke = true;
-                self.run_over(ticket, id, RunStatus::Failed, Some(&why));
-                self.run_failed(ticket, id, &why, false);
-            }
+            Ending::Broke(why) => self.broke(ticket, id, &why, None),
+            Ending::Faulted(why) => self.broke(ticket, id, &why, Some(true)),
         }
         Ok(Outcome::Done)
+    }
+
+    fn broke(&mut self, ticket: TicketId, id: RunId, why: &str, fault: Option<bool>) {
+        let why = text::cut(why, self.context.limits.text_bytes);
+        self.change_run(id).broke = true;
+        self.run_over(ticket, id, RunStatus::Failed, Some(&why), fault);
+        self.run_failed(ticket, id, &why, false);
     }
 
     fn worked(
@@ -64,11 +67,11 @@ impl Tx<'_> {
         result.summary = text::cut(&result.summary, limits.text_bytes);
         if let Err(refusal) = too_long {
             let why = format!("its output is too large: {refusal}");
-            self.run_over(id, run, RunStatus::Failed, Some(&why));
+            self.run_over(id, run, RunStatus::Failed, Some(&why), Some(false));
             return self.run_failed(id, run, &why, false);
         }
         if !result.completed {
-            self.run_over(id, run, RunStatus::Completed, None);
+            self.run_over(id, run, RunStatus::Completed, None, Some(false));
             self.change_ticket(id).output = result.output;
             return self.run_failed(id, run, &result.summary, false);
         }
@@ -80,14 +83,23 @@ impl Tx<'_> {
                 .and_then(|agent| self.state.agents.get(&agent))
                 .cloned();
             let retry = agent.filter(|agent| will_retry(ticket, agent, &violations));
-            self.run_over(id, run, RunStatus::Completed, None);
+            self.run_over(id, run, RunStatus::Completed, None, Some(false));
             self.output_refused(id, run, violations);
             return match retry {
+                // Back into the queue: there is nothing to start on.
+                Some(agent) if self.is_held(agent.id) => {
+                    let attempt = Attempt {
+                        run: Some(run),
+                        why: "its output was refused",
+                        refused: true,
+                    };
+                    self.pause(id, &attempt, self.context.now);
+                }
                 Some(agent) => self.start_run(id, agent.id),
                 None => self.fail_for_output(id, run),
             };
         }
-        self.run_over(id, run, RunStatus::Completed, None);
+        self.run_over(id, run, RunStatus::Completed, None, Some(false));
         let ticket = self.change_ticket(id);
         ticket.output = result.output;
         ticket.violations = violations;
@@ -166,24 +178,30 @@ impl Tx<'_> {
         self.attempt_failed(id, &attempt);
     }
 
-    /// Ends a run's record; its ticket goes on, or ends next.
+    /// Ends a run's record; its ticket goes on, or ends next. `fault` is what it says of its plugin: see
+    /// [`Effect::Count`].
     pub(super) fn run_over(
         &mut self,
         ticket: TicketId,
         id: RunId,
         status: RunStatus,
         error: Option<&str>,
+        fault: Option<bool>,
     ) {
         let now = self.context.now;
         let run = self.change_run(id);
         run.status = status;
         let until = run.wait.take().and_then(|wait| wait.until);
         run.ended_at = Some(now);
+        let plugin = run.plugin.clone();
+        // A resumed run replays what another version may have done: that it breaks says nothing of its own.
+        let fault = fault.filter(|_| run.resumed.is_none());
         run.error = error.map(ToOwned::to_owned);
         if let Some(until) = until {
             self.state.timers.remove(&(until, Timer::Run(id)));
         }
         self.state.unwatch(id);
+        self.changes.effects.push(Effect::Count { plugin, fault });
         self.event(EventKind::RunEnded {
             ticket,
             run: id,

@@ -25,9 +25,10 @@ mod team;
 mod timer;
 
 use crate::{
-    AgentId, ChannelId, Command, Event, EventKind, Limits, Message, Outcome, Plugins, Record,
-    Refusal, Reply, RunId, State, Ticket, TicketId, Timestamp, weight,
+    AgentId, ChannelId, Command, Event, EventKind, Limits, Message, Outcome, Plugin, Plugins,
+    Record, Refusal, Reply, RunId, State, Ticket, TicketId, Timestamp, weight,
 };
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub use end::will_retry;
@@ -128,6 +129,14 @@ pub enum Effect {
         ticket: TicketId,
         /// How many attempts at it have failed.
         tried: u32,
+    },
+    /// A run is over: count it for its plugin's version.
+    Count {
+        /// The plugin.
+        plugin: Arc<Plugin>,
+        /// Whether it ended by the guest's own fault; none where how it ended says nothing of the plugin:
+        /// it was cancelled or stopped, or something outside failed.
+        fault: Option<bool>,
     },
 }
 
@@ -240,6 +249,10 @@ impl<'a> Tx<'a> {
                 tried,
                 choice,
             } => self.chosen(ticket, tried, choice),
+            Command::PluginsChanged { news } => {
+                self.plugins_changed(news);
+                Ok(Outcome::Done)
+            }
             Command::Tick => {
                 self.tick();
                 Ok(Outcome::Done)

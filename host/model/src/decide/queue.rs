@@ -9,7 +9,8 @@
 
 use super::Tx;
 use crate::{
-    AgentId, Priority, Refusal, RunStatus, State, Status, TicketId, Timestamp, WaitKind, Wip,
+    AgentId, EventKind, NoPlugin, Priority, Refusal, RunId, RunStatus, State, Status, TicketId,
+    Timestamp, WaitKind, Wip,
 };
 use std::collections::{BTreeSet, HashSet};
 
@@ -156,9 +157,17 @@ impl State {
             .is_none_or(|ticket| ticket.status.is_over())
     }
 
+    /// Why nothing of an agent's queue can start, where its plugin has no active version.
+    pub fn held(&self, agent: AgentId) -> Option<&str> {
+        self.held.get(&agent).map(String::as_str)
+    }
+
     /// The next ticket of an agent's queue that may start now.
     pub(crate) fn next_of(&self, agent: AgentId, now: Timestamp) -> Option<TicketId> {
         let (record, desk) = (self.agents.get(&agent)?, self.desks.get(&agent)?);
+        if self.held.contains_key(&agent) {
+            return None;
+        }
         let mut queue = desk.queue.iter().copied();
         if desk.active.len() < record.limits.max_concurrent as usize {
             return queue
@@ -271,9 +280,42 @@ impl Tx<'_> {
     }
 
     fn start_next(&mut self, id: TicketId, agent: AgentId) {
+        if self.is_held(agent) {
+            return;
+        }
         self.state.dequeue(agent, id);
         self.state.take_up(agent, id);
         self.start_run(id, agent);
+    }
+
+    /// Whether nothing of an agent can start, for its plugin has no active version. Its tickets wait until
+    /// that changes: see [`Command::PluginsChanged`](crate::Command::PluginsChanged).
+    pub(super) fn is_held(&mut self, agent: AgentId) -> bool {
+        let record = &self.state.agents[&agent];
+        let found = self
+            .context
+            .plugins
+            .take(&record.plugin, RunId(uuid::Uuid::nil()), false);
+        let Err(NoPlugin::Waits(reason)) = found else {
+            return false;
+        };
+        let name = record.name.clone();
+        self.state.held.insert(agent, reason.clone());
+        self.event(EventKind::AgentHeld {
+            agent,
+            name,
+            reason,
+        });
+        true
+    }
+
+    /// New runs take something else than before: what was held back is looked at again.
+    pub(super) fn plugins_changed(&mut self, news: Vec<EventKind>) {
+        for kind in news {
+            self.event(kind);
+        }
+        let held = std::mem::take(&mut self.state.held);
+        self.ready.extend(held.into_keys());
     }
 
     /// Takes a ticket out of its assignee's queue and from what the assignee works on. Who waited for

@@ -193,7 +193,7 @@ impl Tx<'_> {
     }
 
     /// Back into the queue, until its pause is over.
-    fn pause(&mut self, id: TicketId, attempt: &Attempt<'_>, at: Timestamp) {
+    pub(super) fn pause(&mut self, id: TicketId, attempt: &Attempt<'_>, at: Timestamp) {
         self.put_aside(id, attempt);
         let pauses = at > self.context.now;
         let ticket = self.change_ticket(id);

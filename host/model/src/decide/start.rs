@@ -3,19 +3,19 @@
 use super::Tx;
 use super::retry::Attempt;
 use crate::{
-    AgentId, Effect, EventKind, Given, Outcome, Refusal, Run, RunId, RunStatus, Status, TicketId,
-    Token, weight,
+    AgentId, Effect, EventKind, Given, Outcome, Plugin, Refusal, Run, RunId, RunStatus, Status,
+    TicketId, Token, weight,
 };
+use std::fmt::Display;
 use std::sync::Arc;
 
 impl Tx<'_> {
     /// Queues a run for a ticket that is on its assignee's desk; fails the ticket where it cannot be.
     pub(super) fn start_run(&mut self, id: TicketId, agent_id: AgentId) {
-        let agent = &self.state.agents[&agent_id];
-        let plugin = match self.context.plugins.resolve(&agent.plugin, false) {
-            Ok(plugin) => plugin.clone(),
-            Err(refusal) => {
-                let why = format!("{} cannot start: {refusal}", agent.name);
+        let run = RunId(self.id());
+        let (plugin, config_json) = match self.equipped(run, agent_id) {
+            Ok(found) => found,
+            Err(why) => {
                 // Another may have a plugin that is there.
                 let attempt = Attempt {
                     run: None,
@@ -25,11 +25,12 @@ impl Tx<'_> {
                 return self.attempt_failed(id, &attempt);
             }
         };
+        let agent = &self.state.agents[&agent_id];
         let given = Arc::new(Given {
             class: agent.class.clone(),
             description: agent.description.clone(),
             skills: agent.skills.clone(),
-            config_json: agent.config.to_string(),
+            config_json,
             violations: self.state.tickets[&id].violations.clone(),
         });
         let bytes = weight::of_given(&given);
@@ -41,7 +42,6 @@ impl Tx<'_> {
             return self.end_ticket(id, Status::Failed, &why);
         }
         self.stop_retrying(id);
-        let run = RunId(self.id());
         let token = Token((self.context.tokens)());
         let now = self.context.now;
         let provision = !self.state.workspace.repos.is_empty();
@@ -100,6 +100,27 @@ impl Tx<'_> {
         }
         self.watch(run);
         self.changes.effects.push(Effect::Start(run));
+    }
+
+    /// The plugin that a run takes, and its agent's configuration with that version's defaults. Whether it
+    /// fits the plugin's schema is looked at before the run's first step: that may take long.
+    fn equipped(&self, run: RunId, agent: AgentId) -> Result<(Arc<Plugin>, String), String> {
+        let agent = &self.state.agents[&agent];
+        let cannot = |why: &dyn Display| format!("{} cannot start: {why}", agent.name);
+        let plugins = self.context.plugins;
+        let plugin = match plugins.take(&agent.plugin, run, false) {
+            Ok(plugin) => plugin.clone(),
+            Err(why) => return Err(cannot(&why)),
+        };
+        let schema = plugins
+            .described(&plugin.digest)
+            .and_then(|described| described.config.as_ref());
+        let config = match schema.map(|schema| schema.fill(&agent.config)) {
+            None => agent.config.to_string(),
+            Some(Ok(filled)) => filled.to_string(),
+            Some(Err(violation)) => return Err(cannot(&violation)),
+        };
+        Ok((plugin, config))
     }
 
     /// The worktree is there: the ticket is looked at again, for much may have happened meanwhile.

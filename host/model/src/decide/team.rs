@@ -46,6 +46,8 @@ impl Tx<'_> {
         for (_, id) in &saved {
             if self.changes.agents.contains(id) {
                 self.watch_agent(*id);
+                // It may have another plugin now.
+                self.state.held.remove(id);
             }
             self.ready.push(*id);
         }

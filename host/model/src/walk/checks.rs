@@ -169,6 +169,7 @@ impl Walk {
                 Effect::Stop(run) => assert!(after.runs[run].is_over()),
                 Effect::Clean { ticket, .. } => assert!(after.tickets[ticket].status.is_over()),
                 Effect::Choose { ticket, .. } => assert!(after.tickets.contains_key(ticket)),
+                Effect::Count { .. } => {}
             }
         }
         for ticket in after.tickets.values().filter(|one| one.is_choosing()) {

@@ -40,6 +40,7 @@ fn plugin(name: &str, world: World) -> Plugin {
         size: 1,
         builtin: true,
         added_at: 0,
+        source: Default::default(),
     }
 }
 
@@ -57,7 +58,7 @@ pub(crate) fn spec(name: &str, plugin: &str, boss: Option<&str>) -> AgentSpec {
 pub(crate) fn task(title: &str) -> Assignment {
     Assignment {
         terms: adjutant_model::Terms::default(),
-        after: Vec::new(),
+        blocked_by: Vec::new(),
         title: title.to_owned(),
         description: format!("do {title}"),
         assignee: None,

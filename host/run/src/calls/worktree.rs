@@ -6,8 +6,8 @@ use crate::session::{Session, outside_error};
 use adjutant_component::HostResult;
 use adjutant_component::bindings::types::Error;
 use adjutant_component::bindings::worktree::{Entry, Exit, Host};
-use adjutant_connect::grants;
 use adjutant_connect::ports::{Command, EntryKind, OutsideError, Worktree};
+use adjutant_model::grants;
 use adjutant_model::{
     Answer, Call, CallError, ExitReply, FileEntry, FileKind, Reply, Violation, text,
 };
@@ -182,9 +182,22 @@ impl Session {
         let own = &self.agent.grants.commands;
         if !grants::allowed(own, command) {
             return Err(CallError::Denied(format!(
-                "no grant of {} covers the command `{shown}`; granted under `commands`: {}",
+                "no grant of {} covers the command `{shown}`; granted under `commands`: {}{}",
                 self.agent.name,
-                granted(own)
+                granted(own),
+                self.wanted(command)
+            )));
+        }
+        if let Some(manifest) = &self.authority.manifest
+            && !manifest.wants.covers_command(command)
+        {
+            return Err(CallError::Denied(format!(
+                "`{shown}` is granted to {}, but the manifest of {}@{} does not want it (it wants {}): \
+                 its author adds it to `wants.commands`",
+                self.agent.name,
+                manifest.name,
+                manifest.version,
+                manifest.wants.shown_commands()
             )));
         }
         let mut above = self.authority.bosses.iter();
@@ -196,6 +209,24 @@ impl Session {
                 boss.name,
                 granted(&boss.grants.commands)
             ))),
+        }
+    }
+}
+
+impl Session {
+    /// What a refusal says beside the missing grant: what the plugin's author says that it is for.
+    fn wanted(&self, command: &[String]) -> String {
+        let Some(manifest) = &self.authority.manifest else {
+            return String::new();
+        };
+        let mut wanted = manifest.wants.commands.iter();
+        match wanted.find(|wanted| wanted.covers(command)) {
+            Some(wanted) if !wanted.why.is_empty() => {
+                let why = text::cut(&wanted.why, 300);
+                format!(". Its plugin wants it ({why}): an operator may grant it")
+            }
+            Some(_) => ". Its plugin wants it: an operator may grant it".to_owned(),
+            None => String::new(),
         }
     }
 }

@@ -354,6 +354,7 @@ fn run(ticket: &Ticket, agent: &Agent) -> Run {
             size: 0,
             builtin: true,
             added_at: NOW,
+            source: Default::default(),
         }),
         token: Token(id(5)),
         given: Default::default(),

@@ -51,6 +51,9 @@ pub struct Agent {
     pub queued: u32,
     /// When it last reported.
     pub last_report_at: Option<Timestamp>,
+    /// Why none of those that wait can start, where its plugin has no active version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -172,6 +175,7 @@ impl Agent {
             member,
             boss,
             team,
+            held,
         } = view;
         Agent {
             id: agent.id.0,
@@ -191,6 +195,7 @@ impl Agent {
             current: member.current.iter().map(|ticket| ticket.0).collect(),
             queued: member.queued,
             last_report_at: member.last_report_at.map(time),
+            held: held.clone(),
             created_at: time(agent.created_at),
         }
     }
@@ -294,6 +299,7 @@ mod tests {
             agent,
             boss: boss.map(|boss| (AgentId(Uuid::from_u128(boss)), format!("agent-{boss}"))),
             team: Vec::new(),
+            held: None,
         }
     }
 

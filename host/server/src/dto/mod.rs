@@ -12,6 +12,7 @@ mod event;
 mod inspect;
 mod message;
 mod plan;
+mod plugin;
 mod run;
 mod status;
 mod terms;
@@ -24,8 +25,11 @@ pub use event::Event;
 pub use inspect::{Candidate, ExactRecord, Pick, Picks, Recording, Resume, Resumed};
 pub use message::{Author, Message, NewMessage};
 pub use plan::{PlanPhase, PlanTask, WorkPlan};
-pub use run::{Join, JournalRecord, LogLine, Plugin, Run, RunPlugin, Wait};
-pub use status::{HostStatus, RunCounts, Share, TicketCounts, Written};
+pub use plugin::{
+    Canary, Counted, Drain, Plugin, Rollout, RolloutStep, Turn, WatchedFile, WatchedFolder,
+};
+pub use run::{Join, JournalRecord, LogLine, Run, RunPlugin, Wait};
+pub use status::{HostStatus, PluginBounds, RunCounts, Share, TicketCounts, Written};
 pub use terms::{Budget, PastAttempt, Retry, Spend, Wip};
 pub use ticket::{
     Assign, Branch, Cancel, Choice, Collaborator, Link, NewTicket, SetStatus, Ticket, TicketNode,

@@ -1,6 +1,6 @@
 //! Runs: what they are, what they asked the host, what they printed; and the plugins they run.
 
-use super::{AgentRef, Author, CallState, JoinKind, RunStatus, WaitKind, World, time};
+use super::{AgentRef, Author, CallState, JoinKind, RunStatus, WaitKind, time};
 use crate::names::Names;
 use adjutant_dispatch as dispatch;
 use adjutant_model::{self as model, AgentId, Answer, Record};
@@ -289,39 +289,6 @@ impl From<&dispatch::LogLine> for LogLine {
     }
 }
 
-/// A plugin at one version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Plugin {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// `sha256:` and 64 hexadecimal digits, of the component's bytes.
-    pub digest: String,
-    /// What it can be used as.
-    pub world: World,
-    /// Bytes of the component.
-    pub size: u64,
-    /// Whether it came with the host.
-    pub builtin: bool,
-    /// When it was registered.
-    pub added_at: Timestamp,
-}
-
-impl From<&model::Plugin> for Plugin {
-    fn from(plugin: &model::Plugin) -> Self {
-        Plugin {
-            name: plugin.name.clone(),
-            version: plugin.version.clone(),
-            digest: plugin.digest.clone(),
-            world: plugin.world.into(),
-            size: plugin.size,
-            builtin: plugin.builtin,
-            added_at: time(plugin.added_at),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,6 +309,7 @@ mod tests {
                 size: 1,
                 builtin: true,
                 added_at: 0,
+                source: Default::default(),
             }),
             token: Token(Uuid::from_u128(0xdead_beef)),
             given: std::sync::Arc::default(),

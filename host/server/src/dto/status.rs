@@ -27,9 +27,26 @@ pub struct HostStatus {
     pub queue: Share,
     /// What was written since the start.
     pub store: Written,
+    /// How plugins are bounded, and whose are taken.
+    pub plugins: PluginBounds,
     /// How large things may become, by the names of the settings.
     #[schema(value_type = Object)]
     pub limits: Value,
+}
+
+/// How plugins are bounded, and whose are taken, by the names of the settings in `[plugins]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PluginBounds {
+    /// Bytes of a component.
+    pub max_bytes: usize,
+    /// Milliseconds that compiling one may take.
+    pub compile_ms: u64,
+    /// Bytes of memory that compiling one may take.
+    pub compile_memory: u64,
+    /// Whether a component without a signature is refused.
+    pub require_signed: bool,
+    /// The numbers of the keys whose signatures count.
+    pub trusted_keys: Vec<String>,
 }
 
 /// Tickets.
@@ -105,6 +122,14 @@ impl HostStatus {
                 batches: status.store.batches,
                 records: status.store.records,
                 bytes: status.store.bytes,
+            },
+            plugins: PluginBounds {
+                max_bytes: status.plugins.max_bytes,
+                compile_ms: u64::try_from(status.plugins.compile_time.as_millis())
+                    .unwrap_or(u64::MAX),
+                compile_memory: status.plugins.compile_memory,
+                require_signed: status.plugins.require_signed,
+                trusted_keys: status.plugins.trusted_keys.clone(),
             },
             // Plain numbers under plain names: there is nothing in it that could not be written.
             limits: serde_json::to_value(&status.limits).unwrap_or_default(),

@@ -7,6 +7,7 @@ mod events;
 mod host;
 mod plugins;
 mod reports;
+mod rollouts;
 mod runs;
 mod tickets;
 mod tree;
@@ -52,6 +53,15 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(plugins::list, plugins::add))
         .routes(routes!(plugins::get, plugins::remove))
         .routes(routes!(plugins::component))
+        .routes(routes!(plugins::watched))
+        .routes(routes!(rollouts::get))
+        .routes(routes!(rollouts::activate))
+        .routes(routes!(rollouts::pin))
+        .routes(routes!(rollouts::unpin))
+        .routes(routes!(rollouts::canary))
+        .routes(routes!(rollouts::promote))
+        .routes(routes!(rollouts::rollback))
+        .routes(routes!(rollouts::drain))
         .routes(routes!(events::follow))
         .routes(routes!(backups::make))
         .routes(routes!(reports::report_task))

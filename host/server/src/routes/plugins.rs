@@ -2,19 +2,21 @@
 
 use super::NoQuery;
 use crate::app::App;
-use crate::dto::{Page, Plugin};
-use crate::extract::{Params, Segment, WasmBody};
+use crate::dto::{Page, Plugin, WatchedFolder};
+use crate::extract::{ComponentBody, Params, Segment};
 use crate::openapi::{PlainErrors, ReadErrors, WriteErrors};
 use crate::problem::{Problem, Result};
+use adjutant_dispatch::{Activation, NewPlugin};
 use adjutant_model::PluginRef;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::fmt::Write as _;
-use utoipa::IntoParams;
+use std::path::Path;
+use utoipa::{IntoParams, ToSchema};
 
 /// List all plugins, by name, each name's newest version last
 #[utoipa::path(
@@ -25,14 +27,14 @@ use utoipa::IntoParams;
     responses((status = 200, description = "All of them", body = Page<Plugin>), PlainErrors)
 )]
 pub(crate) async fn list(State(app): State<App>, _: Params<NoQuery>) -> Result<Json<Page<Plugin>>> {
-    let plugins = app.host.plugins();
+    let plugins = app.host.plugin_views();
     Ok(Json(Page {
         items: plugins.iter().map(Plugin::from).collect(),
         next: None,
     }))
 }
 
-/// Get a plugin
+/// Get a plugin, with its manifest
 #[utoipa::path(
     get,
     path = "/v1/plugins/{name}",
@@ -41,7 +43,8 @@ pub(crate) async fn list(State(app): State<App>, _: Params<NoQuery>) -> Result<J
     params((
         "name" = String,
         Path,
-        description = "Its name, for the version registered last, or `name@version`"
+        description = "Its name, for the version that is active; or `name@version`, or \
+                       `name@sha256:…`"
     )),
     responses((status = 200, description = "The plugin", body = Plugin), ReadErrors)
 )]
@@ -50,15 +53,8 @@ pub(crate) async fn get(
     name: Segment,
     _: Params<NoQuery>,
 ) -> Result<Json<Plugin>> {
-    let plugins = app.host.plugins();
-    find(&plugins, &PluginRef::parse(&name.0))
-        .map(|plugin| Json(plugin.into()))
-        .ok_or_else(|| {
-            Problem::not_found(format!(
-                "There is no plugin {:?}; /v1/plugins lists those there are",
-                adjutant_model::text::cut(&name.0, 200)
-            ))
-        })
+    let view = app.host.plugin(&name.0)?;
+    Ok(Json(Plugin::with_manifest(&view)))
 }
 
 /// The query of a removal.
@@ -125,39 +121,59 @@ pub(crate) async fn component(
     Ok(([(CONTENT_TYPE, "application/wasm")], bytes).into_response())
 }
 
-fn find<'a>(
-    plugins: &'a [adjutant_model::Plugin],
-    wanted: &PluginRef,
-) -> Option<&'a adjutant_model::Plugin> {
-    plugins.iter().rev().find(|plugin| {
-        plugin.name == wanted.name
-            && wanted
-                .version
-                .as_ref()
-                .is_none_or(|version| plugin.version == *version)
-    })
-}
-
 /// The query of a new plugin.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AddQuery {
-    /// Its name.
-    name: String,
-    /// Its version. A version names one component for ever.
-    version: String,
+    /// Its name. Its manifest says it; where it has none, this has to.
+    name: Option<String>,
+    /// Its version, likewise. A version names one component for ever.
+    version: Option<String>,
+    /// Whether new runs take it at once, unless its name is pinned; they do where nothing is given.
+    activate: Option<bool>,
+    /// The share of the new runs that it is tried on, in percent.
+    #[param(minimum = 1, maximum = 99)]
+    canary: Option<u8>,
+    /// The digest that it has to have: `sha256:` and 64 hexadecimal digits. Another component is refused.
+    digest: Option<String>,
+    /// Whether it may become active though agents' configurations do not fit it.
+    #[serde(default)]
+    force: bool,
 }
 
-/// Register a component; it is compiled and verified first
+/// Where a component is that the host is to get.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PluginSource {
+    /// In a registry: `registry/name:tag`, `registry/name@sha256:…` or both.
+    Oci(String),
+    /// In a file on the host's machine: an absolute path. A file of that name with `.minisig` added is its
+    /// signature.
+    Path(String),
+}
+
+/// The signature of the body: the content of a `.minisig` file in base64.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-adjutant-signature");
+
+/// Register a component; it is compiled and verified first, then new runs take it
 #[utoipa::path(
     post,
     path = "/v1/plugins",
     operation_id = "add_plugin",
     tag = "plugins",
-    params(AddQuery),
-    request_body(content = Vec<u8>, content_type = "application/wasm",
-        description = "The component's bytes"),
+    params(
+        AddQuery,
+        ("X-Adjutant-Signature" = Option<String>, Header,
+            description = "The content of the component's `.minisig` file, in base64")
+    ),
+    request_body(
+        content(
+            (Vec<u8> = "application/wasm"),
+            (PluginSource = "application/json"),
+        ),
+        description = "The component's bytes, or where the host gets them"
+    ),
     responses(
         (status = 201, description = "It can be used", body = Plugin,
             headers(("Location" = String))),
@@ -167,19 +183,78 @@ pub(crate) struct AddQuery {
 pub(crate) async fn add(
     State(app): State<App>,
     Params(query): Params<AddQuery>,
-    WasmBody(component): WasmBody,
+    headers: HeaderMap,
+    body: ComponentBody<PluginSource>,
 ) -> Result<Response> {
-    let plugin = app
-        .host
-        .add_plugin(&query.name, &query.version, component.into())
-        .await?;
+    let activation = match (query.activate, query.canary) {
+        (None | Some(true), None) => Activation::Switch,
+        (Some(false), None) => Activation::Keep,
+        (None | Some(false), Some(percent)) => Activation::Canary(percent),
+        (Some(true), Some(_)) => {
+            return Err(Problem::invalid(
+                "/canary",
+                "a version that becomes active takes all new runs: say `activate` or `canary`",
+            ));
+        }
+    };
+    let new = NewPlugin {
+        signature: signature(&headers)?,
+        digest: query.digest,
+        name: query.name,
+        version: query.version,
+        activation,
+        force: query.force,
+        ..NewPlugin::default()
+    };
+    let plugin = match body {
+        ComponentBody::Wasm(component) => {
+            let component = component.into();
+            app.host.add_plugin(NewPlugin { component, ..new }).await?
+        }
+        ComponentBody::Json(PluginSource::Oci(reference)) => {
+            app.host.add_plugin_from_registry(&reference, new).await?
+        }
+        ComponentBody::Json(PluginSource::Path(path)) => {
+            app.host.add_plugin_at(Path::new(&path), new).await?
+        }
+    };
     let location = format!(
         "/v1/plugins/{}@{}",
         encode(&plugin.name),
         encode(&plugin.version)
     );
-    let shown = Json(Plugin::from(&plugin));
+    let key = format!("{}@{}", plugin.name, plugin.version);
+    let shown = Json(Plugin::with_manifest(&app.host.plugin(&key)?));
     Ok((StatusCode::CREATED, [(LOCATION, location)], shown).into_response())
+}
+
+fn signature(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = headers.get(SIGNATURE) else {
+        return Ok(None);
+    };
+    let line = value.to_str().ok();
+    let text = line.and_then(adjutant_dispatch::decode_signature);
+    text.map(Some).ok_or_else(|| {
+        Problem::malformed(
+            "The header X-Adjutant-Signature is the content of a .minisig file in base64, in one line",
+        )
+    })
+}
+
+/// List what the watched folder has, and what became of each file
+#[utoipa::path(
+    get,
+    path = "/v1/watched",
+    operation_id = "watched_plugins",
+    tag = "plugins",
+    responses((status = 200, description = "The folder; null where none is watched",
+        body = Option<WatchedFolder>), PlainErrors)
+)]
+pub(crate) async fn watched(
+    State(app): State<App>,
+    _: Params<NoQuery>,
+) -> Result<Json<Option<WatchedFolder>>> {
+    Ok(Json(app.host.watched().map(WatchedFolder::from)))
 }
 
 /// A text as a part of a URL's path.
@@ -198,36 +273,10 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adjutant_model::World;
 
     #[test]
     fn any_name_fits_a_location() {
         assert_eq!(encode("my-plugin_1.0+a"), "my-plugin_1.0+a");
         assert_eq!(encode("é /"), "%C3%A9%20%2F");
-    }
-
-    #[test]
-    fn a_name_means_the_version_registered_last() {
-        let plugin = |name: &str, version: &str| adjutant_model::Plugin {
-            name: name.into(),
-            version: version.into(),
-            digest: String::new(),
-            world: World::Boss,
-            size: 0,
-            builtin: false,
-            added_at: 0,
-        };
-        let plugins = [
-            plugin("a", "2.0.0"),
-            plugin("a", "1.0.1"),
-            plugin("b", "1.0.0"),
-        ];
-        let version = |wanted: &str| {
-            find(&plugins, &PluginRef::parse(wanted)).map(|plugin| plugin.version.as_str())
-        };
-        assert_eq!(version("a"), Some("1.0.1"));
-        assert_eq!(version("a@2.0.0"), Some("2.0.0"));
-        assert_eq!(version("a@3.0.0"), None);
-        assert_eq!(version("c"), None);
     }
 }

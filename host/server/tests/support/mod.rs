@@ -75,7 +75,7 @@ impl Api {
         }));
         let api = Api {
             base,
-            client: Client::new(),
+            client: client(),
             stop,
             serving,
             host,
@@ -190,4 +190,10 @@ impl Events {
             }
         }
     }
+}
+
+fn client() -> Client {
+    adjutant_connect::use_tls();
+    let client = Client::builder().tls_certs_only([]);
+    client.build().expect("a client")
 }

@@ -20,7 +20,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use adjutant_model::{
-    Activity, Agent, Event, Message, Plugin, Record, Run, Ticket, Timestamp, Workspace,
+    Activity, Agent, Event, Manifest, Message, Plugin, Record, Rollout, Run, Tally, Ticket,
+    Timestamp, Workspace,
 };
 use adjutant_store::records;
 use filler::Filler;
@@ -162,6 +163,9 @@ macro_rules! golden {
 golden! {
     workspace: Workspace,
     plugin: Plugin,
+    rollout: Rollout,
+    tally: Tally,
+    manifest: Manifest,
     agent: Agent,
     activity: Activity,
     ticket: Ticket,

@@ -5,7 +5,7 @@
 //! | `{"team": true}` | list of `{id, name, status, current, queued, last_report_at}` |
 //! | `{"budget_left": true}` | `{wall_ms, guest_ms, tokens, cost_microusd, children, depth}` |
 //! | `{"plan": {"name", "phases": [{"id", "name", "parallel", "depends_on", "tasks": [{"id", "description", "to", "blocked_by"}]}]}}` | `null` |
-//! | `{"delegate": [{"title", "to", "description", "script", "notes", "schema", "permissive", "deadline_ms", "key", "budget": {"tokens", …}, "after", "released_by_failure", "retry": {"attempts", "backoff_ms", "reassign"}, "silence_ms"}]}` | list of `{ticket, assignee, assignee_name, reason, confidence}` |
+//! | `{"delegate": [{"title", "to", "description", "script", "notes", "schema", "permissive", "deadline_ms", "key", "budget": {"tokens", …}, "blocked_by", "released_by_failure", "retry": {"attempts", "backoff_ms", "reassign"}, "silence_ms"}]}` | list of `{ticket, assignee, assignee_name, reason, confidence}` |
 //! | `{"await": {"join", "tickets", "timeout_ms"}}` | `{met, reports, pending}` |
 //! | `{"cancel": child}`, `{"cancel": {"ticket": child, "reason"}}` | `null` |
 //! | `{"reassign": {"ticket": child, "to", "reason"}}` | `null` |
@@ -107,7 +107,7 @@ fn delegate(value: &Value, children: &mut Children) -> Result<Value, Error> {
         assignment.deadline_ms = number(value, "deadline_ms");
         assignment.key = text(value, "key");
         assignment.budget = value.get("budget").map(budget);
-        assignment.after = strings(&value["after"]);
+        assignment.blocked_by = strings(&value["blocked_by"]);
         if flag(value, "released_by_failure") {
             assignment = assignment.released_by_failure();
         }
@@ -182,7 +182,7 @@ fn joined(joined: Joined) -> Value {
                 .history
                 .iter()
                 .map(|past| {
-                    json!({"number": past.number, "agent": past.agent, "reason": past.reason})
+                    json!({"attempt": past.attempt, "agent": past.agent, "reason": past.reason})
                 })
                 .collect();
             json!({

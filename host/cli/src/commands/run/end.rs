@@ -198,7 +198,9 @@ pub(super) fn verdict(recording: &Recording, replayed: &Replayed) -> Option<Verd
 fn ending_told(ending: &Ending) -> String {
     match ending {
         Ending::Worked { result, .. } => ended(result),
-        Ending::Broke(why) => format!("broke: {}", clean::first_line(why, LINE)),
+        Ending::Broke(why) | Ending::Faulted(why) => {
+            format!("broke: {}", clean::first_line(why, LINE))
+        }
     }
 }
 
@@ -211,7 +213,9 @@ fn is_same(ending: &Ending, end: &End) -> bool {
                 && is_same_text(&result.summary, &told.summary)
         }
         // The first line says what happened; below are places in the code, which any version moves.
-        (Ending::Broke(why), End::Broke(told)) => why.lines().next() == told.lines().next(),
+        (Ending::Broke(why) | Ending::Faulted(why), End::Broke(told)) => {
+            why.lines().next() == told.lines().next()
+        }
         _ => false,
     }
 }

@@ -1,0 +1,209 @@
+//! Registering a component: the one way in, wherever it comes from.
+//!
+//! Invariant: a component that is refused changes nothing. It is compiled, its manifest read, and the
+//! configurations of those who would take it checked, before anything is stored.
+
+use super::steps::Operator;
+use super::{describe, described};
+use crate::host::{HostError, Result};
+use adjutant_component::Component;
+use adjutant_model::{
+    Described, Moment, Origin, Plugin, Plugins, Refusal, Rollout, World, is_name,
+};
+use std::sync::Arc;
+
+/// A component to register.
+#[derive(Clone, Debug, Default)]
+pub struct NewPlugin {
+    /// Its bytes.
+    pub component: Vec<u8>,
+    /// Its name. Its manifest says it; where it has none, this has to.
+    pub name: Option<String>,
+    /// Its version, likewise.
+    pub version: Option<String>,
+    /// What becomes of it.
+    pub activation: Activation,
+    /// Whether it may become active though agents' configurations do not fit it.
+    pub force: bool,
+    /// Why, for the history; may be empty.
+    pub reason: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its signature, the content of a `.minisig` file, where it has one.
+    pub signature: Option<String>,
+    /// The digest that it has to have, `sha256:` and 64 hexadecimal digits, where one is known.
+    pub digest: Option<String>,
+}
+
+impl NewPlugin {
+    /// One that new runs take at once.
+    pub fn named(name: &str, version: &str, component: Vec<u8>) -> NewPlugin {
+        NewPlugin {
+            component,
+            name: Some(name.to_owned()),
+            version: Some(version.to_owned()),
+            ..NewPlugin::default()
+        }
+    }
+}
+
+/// What becomes of a version that is registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// New runs take it, unless its name is pinned.
+    #[default]
+    Switch,
+    /// New runs take what they took.
+    Keep,
+    /// This share of the new runs takes it, in percent.
+    Canary(u8),
+}
+
+impl Operator {
+    /// Registers a component. The same component under the same version again changes nothing.
+    pub(crate) async fn add(&self, new: NewPlugin) -> Result<Plugin> {
+        if let Some(refusal) = bad_names(&new) {
+            return Err(refusal);
+        }
+        let source = crate::sources::vet(&new, &self.shelf.signatures)?;
+        // What is no component at all is told as such, before anything that it says of itself.
+        let component = self.shelf.compile(new.component.clone()).await?;
+        let described = described(&new.component)?;
+        let (name, version) = names(&new, described.as_deref())?;
+        if let Some(described) = &described {
+            check_world(described, &component)?;
+        }
+        let _one_at_a_time = self.shelf.changing.lock().await;
+        let now = self.clock.now();
+        let plugin = Plugin {
+            source,
+            ..describe(&name, &version, &component, false, now)
+        };
+        let mut table = Plugins::clone(&self.shelf.table());
+        if !table.register(plugin.clone())? {
+            let known = table.versions(&name).find(|known| known.version == version);
+            return Ok(known.map_or(plugin, |known| Plugin::clone(known)));
+        }
+        let most = self.limits.plugins;
+        if table.iter().count() > most {
+            return Err(HostError::Refused(Refusal::Limit(format!(
+                "this host has {most} versions of plugins, which is its limit (`plugins`); remove some \
+                 that nobody needs"
+            ))));
+        }
+        // What it says of itself is needed to see who fits it.
+        if let Some(described) = &described {
+            table.describe(&plugin.digest, described.clone());
+        }
+        let before = table.rollout_of(&name);
+        let mut rollout = before.clone();
+        self.begin(&mut rollout, &plugin, &new, now)?;
+        if !new.force {
+            self.check_fit(&table, &before, &rollout).await?;
+        }
+        self.shelf
+            .keep(&plugin, described.as_deref(), &rollout, &new.component)
+            .await?;
+        self.shelf.change(|table| {
+            if let Some(described) = described {
+                table.describe(&plugin.digest, described);
+            }
+            // It was new to the same table a moment ago, and only one changes it at a time.
+            let _ = table.register(plugin.clone());
+            table.set_rollout(rollout.clone());
+        });
+        self.shelf.remember(component);
+        self.tell(&before, &rollout).await;
+        Ok(plugin)
+    }
+
+    /// What becomes of a version that is new.
+    fn begin(
+        &self,
+        rollout: &mut Rollout,
+        plugin: &Plugin,
+        new: &NewPlugin,
+        now: u64,
+    ) -> Result<()> {
+        let at = Moment {
+            now,
+            reason: &new.reason,
+            keep: self.limits.plugin_history,
+        };
+        match new.activation {
+            Activation::Switch if rollout.pinned.is_some() => {
+                let reason = "the name is pinned";
+                rollout.added(&plugin.version, Moment { reason, ..at });
+            }
+            Activation::Switch => {
+                rollout.activate(&plugin.version, at)?;
+            }
+            Activation::Keep => rollout.added(&plugin.version, at),
+            Activation::Canary(percent) => {
+                super::steps::may_be_tried(plugin)?;
+                rollout.try_out(&plugin.version, percent, at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bad_names(new: &NewPlugin) -> Option<HostError> {
+    let given = [("name", &new.name), ("version", &new.version)];
+    given.into_iter().find_map(|(what, text)| {
+        let text = text.as_deref().filter(|text| !is_name(text))?;
+        Some(HostError::Plugin(format!(
+            "{text:?} is no {what} for a plugin: 1 to 64 letters, digits, '-', '_' or '.'"
+        )))
+    })
+}
+
+/// What it is called: by its manifest, and by whoever registers it, who may not say otherwise.
+fn names(new: &NewPlugin, described: Option<&Described>) -> Result<(String, String)> {
+    let manifest = described.map(|described| &*described.manifest);
+    let of = |what: &str, given: &Option<String>, own: Option<&String>| match (given, own) {
+        (Some(given), Some(own)) if given != own => Err(HostError::Refused(Refusal::invalid(
+            format!("/{what}"),
+            format!(
+                "the component's manifest says {own:?}, and not {given:?}; leave it out, or change the \
+                     manifest"
+            ),
+        ))),
+        (_, Some(own)) => Ok(own.clone()),
+        (Some(given), None) => Ok(given.clone()),
+        (None, None) => Err(HostError::Refused(Refusal::invalid(
+            format!("/{what}"),
+            format!("the component has no manifest: say its {what}"),
+        ))),
+    };
+    Ok((
+        of("name", &new.name, manifest.map(|manifest| &manifest.name))?,
+        of(
+            "version",
+            &new.version,
+            manifest.map(|manifest| &manifest.version),
+        )?,
+    ))
+}
+
+/// A manifest may say `boss` of a component that does not delegate yet, and not the other way round.
+fn check_world(described: &Arc<Described>, component: &Component) -> Result<()> {
+    use adjutant_component::World as Is;
+    let said = described.manifest.world;
+    let fits = match component.world() {
+        Is::Selector => said == World::Selector,
+        Is::Subordinate => said != World::Selector,
+        Is::Boss => said == World::Boss,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(HostError::Refused(Refusal::invalid(
+        "/manifest/world",
+        format!(
+            "the manifest says {}, and what the component imports and exports is a {}",
+            said.as_str(),
+            component.world()
+        ),
+    )))
+}

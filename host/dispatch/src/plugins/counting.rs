@@ -1,0 +1,275 @@
+//! How runs end, counted by version, and what follows: a canary is promoted or dropped, a version that
+//! keeps failing is taken back, a drained one is drained.
+//!
+//! Counts that matter are stored: those of a trial, and those with a fault among the last runs. One
+//! write of a plugin's counts is on its way at a time, and takes along what comes meanwhile.
+
+use super::steps::Operator;
+use crate::event_loop::Dispatcher;
+use crate::host::{HostError, Result};
+use crate::load::scan_all;
+use adjutant_model::{Limits, Moment, Plugin, Refusal, Rollout, Run, Tally, Verdict};
+use adjutant_store::{Store, records};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The counts of all plugins.
+#[derive(Debug, Default)]
+pub(super) struct Tallies(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_name: BTreeMap<String, Kept>,
+    /// Plugins for whose last run on a drained version somebody looks already.
+    looking: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    tally: Tally,
+    /// Whether it was counted on since it was stored last.
+    dirty: bool,
+    /// Whether somebody stores it.
+    writing: bool,
+}
+
+/// What is to be done about a run that has ended.
+#[derive(Default)]
+struct Counted {
+    verdict: Option<Verdict>,
+    /// Whether somebody has to begin to store the count.
+    write: bool,
+}
+
+impl Tallies {
+    /// Reads what is stored.
+    pub(super) async fn read(store: &Store) -> Result<Tallies> {
+        let mut counts = Counts::default();
+        for item in scan_all(store, records::HOST, records::prefix::TALLY).await? {
+            let tally: Tally = records::decode("tally", &item.value)?;
+            let name = String::from_utf8_lossy(&item.key[records::prefix::TALLY.len()..]);
+            let kept = Kept {
+                tally,
+                ..Kept::default()
+            };
+            counts.by_name.insert(name.into_owned(), kept);
+        }
+        Ok(Tallies(Mutex::new(counts)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts of a plugin.
+    pub(super) fn of(&self, name: &str) -> Tally {
+        let counts = self.lock();
+        let kept = counts.by_name.get(name);
+        kept.map(|kept| kept.tally.clone()).unwrap_or_default()
+    }
+
+    fn count(&self, rollout: &Rollout, version: &str, fault: bool, limits: &Limits) -> Counted {
+        let mut counts = self.lock();
+        if !counts.by_name.contains_key(&rollout.name) {
+            counts.by_name.insert(rollout.name.clone(), Kept::default());
+        }
+        let Some(kept) = counts.by_name.get_mut(&rollout.name) else {
+            return Counted::default();
+        };
+        let mattered = kept.tally.matters();
+        let verdict = kept.tally.count(rollout, version, fault, limits);
+        if mattered || kept.tally.matters() {
+            kept.dirty = true;
+        }
+        let write = kept.dirty && !kept.writing;
+        kept.writing |= write;
+        Counted { verdict, write }
+    }
+
+    /// What is to be stored; none where all is, and nobody stores it from here on.
+    fn next(&self, name: &str) -> Option<Tally> {
+        let mut counts = self.lock();
+        let kept = counts.by_name.get_mut(name)?;
+        kept.writing = std::mem::take(&mut kept.dirty);
+        kept.writing.then(|| kept.tally.clone())
+    }
+
+    /// It could not be stored: the next run that ends tries again.
+    fn failed(&self, name: &str) {
+        if let Some(kept) = self.lock().by_name.get_mut(name) {
+            (kept.dirty, kept.writing) = (true, false);
+        }
+    }
+}
+
+impl Dispatcher {
+    /// A run has ended: it counts for its plugin's version.
+    pub(crate) fn count(&self, plugin: &Plugin, fault: Option<bool>) {
+        let table = self.shelf.table();
+        let Some(rollout) = table.rollout(&plugin.name) else {
+            return;
+        };
+        let operator = self.operator();
+        if let Some(fault) = fault {
+            let counted = self
+                .shelf
+                .tallies
+                .count(rollout, &plugin.version, fault, &self.limits);
+            if let Some(verdict) = counted.verdict {
+                let (operator, name) = (operator.clone(), plugin.name.clone());
+                tokio::spawn(async move { operator.carry_out(&name, verdict).await });
+            }
+            if counted.write {
+                let (operator, name) = (operator.clone(), plugin.name.clone());
+                tokio::spawn(async move { operator.keep_tally(&name).await });
+            }
+        }
+        if drains(rollout, &plugin.version) {
+            operator.look_drained(&plugin.name);
+        }
+    }
+
+    pub(crate) fn operator(&self) -> Operator {
+        Operator {
+            shelf: self.shelf.clone(),
+            messages: self.messages.clone(),
+            clock: self.clock.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+fn drains(rollout: &Rollout, version: &str) -> bool {
+    let mut draining = rollout.draining.iter();
+    draining.any(|drain| drain.version == version && drain.drained_at.is_none())
+}
+
+impl Operator {
+    async fn keep_tally(&self, name: &str) {
+        while let Some(tally) = self.shelf.tallies.next(name) {
+            let put = (records::tally_key(name), Some(records::encode(&tally)));
+            if let Err(error) = self.shelf.commit(vec![put]).await {
+                tracing::warn!(plugin = name, %error, "how its runs ended could not be stored");
+                return self.shelf.tallies.failed(name);
+            }
+        }
+    }
+
+    /// Does what follows from how runs ended, unless things have changed meanwhile.
+    async fn carry_out(&self, name: &str, verdict: Verdict) {
+        let _one_at_a_time = self.shelf.changing.lock().await;
+        let table = self.shelf.table();
+        let Some(before) = table.rollout(name) else {
+            return;
+        };
+        let before = Rollout::clone(before);
+        let mut rollout = before.clone();
+        let is_active = |version: &str| before.active.as_deref() == Some(version);
+        let is_tried = |version: &str| {
+            before
+                .canary
+                .as_ref()
+                .is_some_and(|one| one.version == version)
+        };
+        let at = |reason| Moment {
+            now: self.now(),
+            reason,
+            keep: self.limits.plugin_history,
+        };
+        let done: std::result::Result<(), Refusal> = match &verdict {
+            Verdict::TakeBack { version, reason } if is_active(version) => {
+                rollout.take_back(at(reason)).map(drop)
+            }
+            Verdict::Promote { version, reason } if is_tried(version) => {
+                let mut promoted = before.clone();
+                match promoted.promote(at(reason)) {
+                    Ok(_) => match self.check_fit(&table, &before, &promoted).await {
+                        Ok(()) => {
+                            rollout = promoted;
+                            Ok(())
+                        }
+                        Err(error) => {
+                            let reason = format!("it is not promoted: {error}");
+                            rollout.stop_canary(at(&reason)).map(drop)
+                        }
+                    },
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Verdict::Stop { version, reason } if is_tried(version) => {
+                rollout.stop_canary(at(reason)).map(drop)
+            }
+            // It is so no longer.
+            _ => return,
+        };
+        let (Verdict::TakeBack { version, reason }
+        | Verdict::Promote { version, reason }
+        | Verdict::Stop { version, reason }) = &verdict;
+        let failed = match done {
+            Ok(()) => self.put(&before, rollout).await.err(),
+            Err(refusal) => Some(HostError::Refused(refusal)),
+        };
+        match (failed, &verdict) {
+            (Some(error), _) => {
+                tracing::warn!(plugin = name, version, reason, %error, "a version keeps failing and stays");
+            }
+            (None, Verdict::Promote { .. }) => {}
+            (None, _) => tracing::warn!(plugin = name, version, reason, "a version was taken back"),
+        }
+    }
+
+    /// Looks whether the last run on a drained version has ended, where nobody does so already.
+    pub(crate) fn look_drained(&self, name: &str) {
+        let rollout = self.shelf.table().rollout(name).cloned();
+        let draining =
+            |rollout: &Rollout| rollout.draining.iter().any(|one| one.drained_at.is_none());
+        if !rollout.is_some_and(|rollout| draining(&rollout)) {
+            return;
+        }
+        if !self.shelf.tallies.lock().looking.insert(name.to_owned()) {
+            return;
+        }
+        let (operator, name) = (self.clone(), name.to_owned());
+        tokio::spawn(async move {
+            // Whoever comes later has seen more, and looks again.
+            operator.shelf.tallies.lock().looking.remove(&name);
+            if let Err(error) = operator.note_drained(&name).await {
+                tracing::warn!(plugin = name, %error, "whether it is drained could not be noted");
+            }
+        });
+    }
+
+    async fn note_drained(&self, name: &str) -> Result<()> {
+        let _one_at_a_time = self.shelf.changing.lock().await;
+        let table = self.shelf.table();
+        let before = super::steps::known(&table, name)?;
+        let mut rollout = before.clone();
+        let wanted = name.to_owned();
+        let live = self
+            .query(move |worlds| {
+                let runs = worlds.values().flat_map(|world| world.state.live_runs());
+                let runs = runs.filter(|run: &&Run| run.plugin.name == wanted);
+                runs.map(|run| run.plugin.version.clone())
+                    .collect::<BTreeSet<_>>()
+            })
+            .await?;
+        let at = Moment {
+            now: self.now(),
+            reason: "",
+            keep: self.limits.plugin_history,
+        };
+        let draining: Vec<String> = before
+            .draining
+            .iter()
+            .filter(|drain| drain.drained_at.is_none() && !live.contains(&drain.version))
+            .map(|drain| drain.version.clone())
+            .collect();
+        for version in draining {
+            rollout.drained(&version, at);
+        }
+        if rollout != before {
+            self.put(&before, rollout).await?;
+        }
+        Ok(())
+    }
+}

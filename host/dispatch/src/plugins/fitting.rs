@@ -1,0 +1,216 @@
+//! Whether agents fit the version that they would take: what it is for, and their configurations.
+//!
+//! Invariant: schemas come from components, and a hostile one may compute for long. They are never
+//! checked on the event loop, and nobody waits for them without an end.
+
+use super::steps::Operator;
+use crate::host::{Host, HostError, Result};
+use crate::world::Worlds;
+use adjutant_model::{Described, PluginRef, Plugins, Refusal, Rollout, TeamSpec, Violation, World};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
+
+/// How long checking may take.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Violations that a refusal shows.
+const SHOWN: usize = 50;
+/// Checks at a time, over all hosts of the process: one that never ends keeps its thread.
+static CHECKS: Semaphore = Semaphore::const_new(4);
+
+/// An agent that follows a plugin's active version.
+struct Follower {
+    /// Its workspace and name.
+    shown: String,
+    /// Its configuration, where it is the plugin that it runs and not its selector.
+    config: Option<Value>,
+}
+
+impl Operator {
+    /// Refuses a change of a rollout after which new runs of agents would take a version that they do
+    /// not fit.
+    pub(super) async fn check_fit(
+        &self,
+        table: &Plugins,
+        before: &Rollout,
+        after: &Rollout,
+    ) -> Result<()> {
+        let canary = |rollout: &Rollout| rollout.canary.as_ref().map(|one| one.version.clone());
+        let taken = [
+            (before.active.clone(), after.active.clone()),
+            (canary(before), canary(after)),
+        ];
+        let new = taken.into_iter().filter(|(before, after)| before != after);
+        for version in new.filter_map(|(_, after)| after) {
+            let Some(plugin) = table
+                .versions(&after.name)
+                .find(|plugin| plugin.version == version)
+            else {
+                continue;
+            };
+            let schema = table.described(&plugin.digest).cloned();
+            let schema = schema.filter(|described| described.config.is_some());
+            let name = after.name.clone();
+            let followers = self.query(move |worlds| followers(worlds, &name)).await?;
+            let is_selector = plugin.world == World::Selector;
+            let mut wrong: Vec<Violation> = Vec::new();
+            let mut configs = Vec::new();
+            for follower in followers {
+                if follower.config.is_none() != is_selector {
+                    let message = format!(
+                        "it needs {}, and {version} is a {}",
+                        if is_selector {
+                            "a strategy"
+                        } else {
+                            "a selector"
+                        },
+                        plugin.world.as_str()
+                    );
+                    let path = format!("/agents/{}/plugin", follower.shown);
+                    wrong.push(Violation::new(path, message));
+                } else if let Some(config) = follower.config {
+                    configs.push((format!("/agents/{}/config", follower.shown), config));
+                }
+            }
+            if let Some(schema) = schema {
+                wrong.extend(check(schema, configs).await?);
+            }
+            if !wrong.is_empty() {
+                let head = format!(
+                    "agents do not fit {}@{version}; mend their configurations, pin them to a version \
+                     that they fit, or force it: then their tickets fail until they do",
+                    after.name
+                );
+                wrong.truncate(SHOWN);
+                wrong.insert(0, Violation::new("", head));
+                return Err(HostError::Refused(Refusal::Invalid(wrong)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Host {
+    /// Refuses a team with agents whose configurations do not fit their plugins.
+    pub(crate) async fn check_configs(&self, team: &TeamSpec) -> Result<()> {
+        let table = self.inner.shelf.table();
+        let none = Value::Object(serde_json::Map::new());
+        let mut wrong = Vec::new();
+        for (n, agent) in team.agents.iter().enumerate() {
+            let config = agent.config.as_ref().unwrap_or(&none);
+            let schema = table
+                .get(&PluginRef::parse(&agent.plugin))
+                .and_then(|plugin| table.described(&plugin.digest))
+                .filter(|described| described.config.is_some());
+            // What is no object is refused with all else that is wrong.
+            if let Some(schema) = schema.filter(|_| config.is_object()) {
+                let configs = vec![(format!("/agents/{n}/config"), config.clone())];
+                wrong.extend(check(schema.clone(), configs).await?);
+            }
+            if wrong.len() >= SHOWN {
+                break;
+            }
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(HostError::Refused(Refusal::Invalid(wrong)))
+        }
+    }
+}
+
+/// Agents that take a plugin at whatever version is active.
+fn followers(worlds: &Worlds, name: &str) -> Vec<Follower> {
+    let follows = |wanted: &PluginRef| wanted.name == name && wanted.version.is_none();
+    let mut all = Vec::new();
+    for world in worlds.values() {
+        for agent in world.state.agents() {
+            let shown = || format!("{}/{}", world.state.workspace.name, agent.name);
+            if follows(&agent.plugin) {
+                all.push(Follower {
+                    shown: shown(),
+                    config: Some(agent.config.clone()),
+                });
+            }
+            if agent.selector.as_ref().is_some_and(follows) {
+                all.push(Follower {
+                    shown: shown(),
+                    config: None,
+                });
+            }
+        }
+    }
+    all.sort_by(|one, other| one.shown.cmp(&other.shown));
+    all
+}
+
+/// What is wrong with configurations, each named by its path.
+async fn check(schema: Arc<Described>, configs: Vec<(String, Value)>) -> Result<Vec<Violation>> {
+    let plugin = schema.manifest.name.clone();
+    let work = move || {
+        let mut wrong = Vec::new();
+        for (path, config) in configs {
+            for violation in schema.violations(&config) {
+                let path = format!("{path}{}", violation.path);
+                wrong.push(Violation::new(path, violation.message));
+                if wrong.len() >= SHOWN {
+                    return wrong;
+                }
+            }
+        }
+        wrong
+    };
+    aside(&plugin, work).await.map_err(HostError::Refused)
+}
+
+/// What is wrong with the configuration that a run was given. A schema may be slow to check; that is a
+/// part of the run's own task, and its workspace's time.
+pub(crate) fn check_given(described: &Described, config: &str) -> std::result::Result<(), String> {
+    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    let checked = described
+        .config
+        .as_ref()
+        .map(|schema| schema.check(&config));
+    let wrong = checked.unwrap_or_default();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = wrong.iter().take(5).map(ToString::to_string).collect();
+    Err(format!(
+        "its configuration does not fit plugin {}: {}",
+        described.manifest.name,
+        list.join("; ")
+    ))
+}
+
+/// Does something that may take long on a thread that nobody waits for.
+async fn aside<T: Send + 'static>(
+    plugin: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::result::Result<T, Refusal> {
+    // Where there is but one thread, a simulation counts on it.
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return Ok(work());
+    }
+    let slow = || {
+        Refusal::Limit(format!(
+            "checking a configuration against the schema of plugin {plugin} takes more than {} s",
+            WITHIN.as_secs()
+        ))
+    };
+    let checked = tokio::time::timeout(WITHIN, async {
+        let turn = CHECKS.acquire().await;
+        // Its place is free again when it has ended, and not when nobody waits for it any more.
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
+    });
+    checked
+        .await
+        .map_err(|_| slow())?
+        .map_err(|error| Refusal::Limit(format!("the configuration could not be checked: {error}")))
+}

@@ -1,0 +1,235 @@
+//! What new runs take: the active version, a canary's share, what a drained version leaves, and which
+//! ends of runs count for a version.
+
+mod common;
+
+use adjutant_model::{
+    Answer, Call, CallError, Command, Described, Draft, Effect, Ending, EventKind, Manifest,
+    Moment, Plugin, Plugins, Run, RunStatus, Status, TicketId, WantedAgent, World,
+};
+use common::{Story, spec};
+use serde_json::json;
+use std::sync::Arc;
+
+const AT: Moment<'static> = Moment {
+    now: 1,
+    reason: "",
+    keep: 50,
+};
+
+/// Another version of a plugin that is there.
+fn version(plugins: &Plugins, version: &str) -> Plugin {
+    let worker = plugins
+        .versions("worker")
+        .next()
+        .expect("the common worker");
+    Plugin {
+        version: version.to_owned(),
+        digest: format!("sha256:{version}"),
+        ..Plugin::clone(worker)
+    }
+}
+
+/// A story in which `worker` has the versions 1.0.0 and 2.0.0, and an agent that follows them.
+fn story() -> Story {
+    let mut story = Story::new();
+    let second = version(&story.plugins, "2.0.0");
+    story.plugins.add(second).expect("it is new");
+    let mut ada = spec("ada", "worker", None);
+    ada.limits.max_concurrent = 1_000;
+    story.team(vec![ada]).expect("a good team");
+    story
+}
+
+fn give(story: &mut Story) -> TicketId {
+    story.give("ada", "Do it")
+}
+
+/// A ticket's run, over or not.
+fn run_of(story: &Story, ticket: TicketId) -> &Run {
+    let run = story.ticket(ticket).run.expect("it has had one");
+    story.state.run(run).expect("it is here")
+}
+
+/// The version that a ticket's run took.
+fn taken(story: &Story, ticket: TicketId) -> String {
+    run_of(story, ticket).plugin.version.clone()
+}
+
+fn change(story: &mut Story, change: impl FnOnce(&mut adjutant_model::Rollout)) {
+    let mut rollout = story.plugins.rollout_of("worker");
+    change(&mut rollout);
+    story.plugins.set_rollout(rollout);
+}
+
+#[test]
+fn new_runs_take_the_active_version_and_runs_in_flight_stay() {
+    let mut story = story();
+    let first = give(&mut story);
+    assert_eq!(taken(&story, first), "2.0.0", "the one added last");
+    change(&mut story, |rollout| {
+        rollout.roll_back(AT).expect("to the first");
+    });
+    let second = give(&mut story);
+    assert_eq!(
+        (
+            taken(&story, first).as_str(),
+            taken(&story, second).as_str()
+        ),
+        ("2.0.0", "1.0.0")
+    );
+    change(&mut story, |rollout| {
+        rollout.try_out("2.0.0", 50, AT).expect("a canary");
+    });
+    let some: Vec<String> = (0..60)
+        .map(|_| {
+            let id = give(&mut story);
+            taken(&story, id)
+        })
+        .collect();
+    let share = some.iter().filter(|version| *version == "2.0.0").count();
+    assert!((10..50).contains(&share), "{share} of 60");
+}
+
+#[test]
+fn without_an_active_version_tickets_wait_and_go_on_when_there_is_one() {
+    let mut story = story();
+    change(&mut story, |rollout| {
+        rollout.drain("2.0.0", AT).expect("the first is left");
+        rollout.drain("1.0.0", AT).expect("none is left");
+    });
+    let id = give(&mut story);
+    assert_eq!(story.ticket(id).status, Status::Open);
+    let ada = story.agent("ada");
+    let why = story.state.held(ada).expect("it is held").to_owned();
+    assert!(why.contains("worker has no active version"), "{why}");
+    let told = story.last.events.iter();
+    assert!(
+        told.clone().any(
+            |event| matches!(&event.kind, EventKind::AgentHeld { reason, .. } if *reason == why)
+        )
+    );
+    // Nothing starts by itself, and what is told comes in the log.
+    story.run(Command::Tick).expect("time passes");
+    assert_eq!(story.ticket(id).status, Status::Open);
+    change(&mut story, |rollout| {
+        rollout.activate("1.0.0", AT).expect("it is there");
+    });
+    let news = vec![EventKind::PluginPinned {
+        plugin: "worker".to_owned(),
+        version: "1.0.0".to_owned(),
+    }];
+    story
+        .run(Command::PluginsChanged { news: news.clone() })
+        .expect("it is told");
+    assert_eq!(story.last.events[0].kind, news[0]);
+    assert_eq!(story.ticket(id).status, Status::InProgress);
+    assert_eq!(taken(&story, id), "1.0.0");
+    assert_eq!(story.state.held(ada), None);
+}
+
+#[test]
+fn only_ends_that_say_something_of_the_plugin_count() {
+    let counted = |story: &Story| -> Vec<Option<bool>> {
+        let effects = story.last.effects.iter();
+        effects
+            .filter_map(|effect| match effect {
+                Effect::Count { plugin, fault } => {
+                    assert_eq!(plugin.version, "2.0.0");
+                    Some(*fault)
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    let mut story = story();
+    let id = give(&mut story);
+    story.end(id, Ending::Faulted("it trapped".to_owned()));
+    assert_eq!(counted(&story), [Some(true)]);
+    assert!(run_of(&story, id).broke, "it can be resumed");
+    let id = give(&mut story);
+    story.end(
+        id,
+        Ending::Broke("its worktree could not be made".to_owned()),
+    );
+    assert_eq!(counted(&story), [None]);
+    let id = give(&mut story);
+    story.fails(id);
+    assert_eq!(counted(&story), [Some(false)]);
+    let id = give(&mut story);
+    story
+        .run(Command::CancelTicket {
+            ticket: id,
+            reason: String::new(),
+        })
+        .expect("it is cancelled");
+    assert_eq!(counted(&story), [None]);
+    assert_eq!(run_of(&story, id).status, RunStatus::Cancelled);
+}
+
+#[test]
+fn what_a_run_is_given_has_the_defaults_of_its_version() {
+    let mut story = story();
+    let mut manifest = Manifest::new("worker", "2.0.0", World::Subordinate);
+    manifest.config_schema = Some(json!({
+        "properties": {"depth": {"type": "integer", "default": 3}}
+    }));
+    let described = Described::new(manifest).expect("a schema");
+    story.plugins.describe("sha256:2.0.0", Arc::new(described));
+    let id = give(&mut story);
+    assert_eq!(run_of(&story, id).given.config_json, r#"{"depth":3}"#);
+    change(&mut story, |rollout| {
+        rollout.roll_back(AT).expect("to the first");
+    });
+    let id = give(&mut story);
+    assert_eq!(run_of(&story, id).given.config_json, "{}");
+}
+
+#[test]
+fn a_manifest_bounds_whom_tickets_are_assigned_to() {
+    let mut story = story();
+    let mut ada = spec("ada", "worker", None);
+    ada.grants.assign_to = vec!["bob".to_owned(), "sol".to_owned()];
+    story.team(vec![ada]).expect("a good team");
+    let mut manifest = Manifest::new("worker", "2.0.0", World::Subordinate);
+    manifest.wants.assign_to = vec![WantedAgent {
+        agent: "bob".to_owned(),
+        why: String::new(),
+    }];
+    let described = Described::new(manifest).expect("no schema");
+    story.plugins.describe("sha256:2.0.0", Arc::new(described));
+    let id = give(&mut story);
+    let assign = |story: &mut Story, agent: &str| {
+        let draft = Call::CreateTicket {
+            draft: Draft {
+                title: "For another".to_owned(),
+                description: String::new(),
+                expected_output_schema: None,
+                key: None,
+            },
+        };
+        let Ok(Answer::Ticket(child)) = story.call(id, draft) else {
+            panic!("a ticket")
+        };
+        let agent = agent.to_owned();
+        story.call(
+            id,
+            Call::AssignTicket {
+                ticket: child,
+                agent,
+            },
+        )
+    };
+    assert_eq!(assign(&mut story, "bob"), Ok(Answer::Unit));
+    let Err(CallError::Denied(why)) = assign(&mut story, "sol") else {
+        panic!("it is not wanted")
+    };
+    assert!(
+        why.contains("sol is granted under `assign_to`, but the manifest of worker@2.0.0"),
+        "{why}"
+    );
+    let Err(CallError::Denied(why)) = assign(&mut story, "kai") else {
+        panic!("it is not granted")
+    };
+    assert!(why.contains("no grant `assign_to` names it"), "{why}");
+}

@@ -1,0 +1,3 @@
+#include "../../script.hpp"
+
+ADJUTANT_BOSS(script::work)

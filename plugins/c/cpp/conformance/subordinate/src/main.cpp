@@ -1,0 +1,3 @@
+#include "../../script.hpp"
+
+ADJUTANT_SUBORDINATE(script::work)

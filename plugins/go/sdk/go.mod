@@ -1,0 +1,3 @@
+module adjutant
+
+go 1.24

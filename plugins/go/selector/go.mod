@@ -1,0 +1,7 @@
+module go-selector
+
+go 1.24
+
+require adjutant v0.0.0
+
+replace adjutant => ./.adjutant/work/adjutant
