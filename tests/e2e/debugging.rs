@@ -205,6 +205,10 @@ fn a_run_that_trapped_goes_on_with_a_fixed_version_and_repeats_nothing() {
     let broken = id(&old);
     let story = desk.run(&["run", "show", &broken]).ended(0);
     assert!(story.contains("broke: The component failed"), "{story}");
+    // In full: the guest's functions that were running, and where it was among its calls.
+    let full = desk.run(&["run", "show", &broken, "--full"]).ended(0);
+    assert!(full.contains("after host call #2"), "{full}");
+    assert!(full.contains("  at "), "{full}");
 
     // The pinned version breaks again in the same place; the fixed one would go on.
     let told = desk.run(&["run", "replay", &broken]).ended(0);

@@ -9,7 +9,7 @@
 use crate::problem::{Kind, Problem, Result};
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, EXPECT};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -54,7 +54,17 @@ pub(crate) async fn intake(
 ) -> Response {
     let upload = request.method() == Method::POST && request.uri().path() == UPLOAD_PATH;
     let (limit, timeout, gate) = if upload {
-        (intake.upload_bytes, intake.upload_timeout, &intake.uploads)
+        // Where it is JSON it says where the component is, and is no larger than other JSON.
+        let json = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let limit = if json {
+            intake.body_bytes
+        } else {
+            intake.upload_bytes
+        };
+        (limit, intake.upload_timeout, &intake.uploads)
     } else if request.uri().path() == BACKUP_PATH {
         (intake.body_bytes, intake.upload_timeout, &intake.requests)
     } else {

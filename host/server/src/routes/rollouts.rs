@@ -68,7 +68,7 @@ pub(crate) async fn activate(
     operation_id = "pin_plugin",
     tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name")),
-    request_body = RolloutStep,
+    request_body = Option<RolloutStep>,
     responses((status = 200, description = "The rollout", body = Rollout), WriteErrors)
 )]
 pub(crate) async fn pin(
@@ -89,7 +89,7 @@ pub(crate) async fn pin(
     operation_id = "unpin_plugin",
     tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name")),
-    request_body = RolloutStep,
+    request_body = Option<RolloutStep>,
     responses((status = 200, description = "The rollout", body = Rollout), WriteErrors)
 )]
 pub(crate) async fn unpin(
@@ -130,7 +130,7 @@ pub(crate) async fn canary(
     operation_id = "promote_canary",
     tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name")),
-    request_body = RolloutStep,
+    request_body = Option<RolloutStep>,
     responses((status = 200, description = "The rollout", body = Rollout), WriteErrors)
 )]
 pub(crate) async fn promote(
@@ -150,7 +150,7 @@ pub(crate) async fn promote(
     operation_id = "roll_back_plugin",
     tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name")),
-    request_body = RolloutStep,
+    request_body = Option<RolloutStep>,
     responses((status = 200, description = "The rollout", body = Rollout), WriteErrors)
 )]
 pub(crate) async fn rollback(
