@@ -1,8 +1,10 @@
-//! The components of all languages, each built from its project by `adjutant plugin build`.
+//! The components of all languages, each built from its project by `adjutant plugin build`, but for those
+//! that are kept.
 //!
 //! What was built is kept by a hash of all that it is made of, so that a second run builds nothing.
 
-use crate::languages::{Language, WORLDS, root};
+use crate::kept;
+use crate::languages::{Interpreters, Language, WORLDS, root};
 use crate::support::{base, command};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -23,7 +25,10 @@ const PRODUCTS: [&str; 4] = ["target", "node_modules", "__pycache__", ".adjutant
 
 /// A language's script interpreters; none where it has none of its own.
 pub(crate) fn interpreters(language: &Language) -> Option<Vec<Component>> {
-    let folder = root().join("plugins").join(language.interpreters.ok()?);
+    let folder = match language.interpreters.ok()? {
+        Interpreters::Built(folder) => root().join("plugins").join(folder),
+        Interpreters::Kept(version) => return Some(kept::components(version)),
+    };
     // What the three share may lie beside them, or beside those of the language next to it.
     let beside = sdk(language).with_file_name("conformance");
     let shared = common(language) + &hash(&[&folder, &beside]);
@@ -47,11 +52,11 @@ pub(crate) fn examples(language: &Language) -> Option<Vec<Component>> {
 
 /// The folder of a language's SDK.
 fn sdk(language: &Language) -> PathBuf {
-    let projects = language
-        .interpreters
-        .ok()
-        .or(language.examples)
-        .expect("it has projects");
+    let built = match language.interpreters {
+        Ok(Interpreters::Built(folder)) => Some(folder),
+        Ok(Interpreters::Kept(_)) | Err(_) => None,
+    };
+    let projects = built.or(language.examples).expect("it has projects");
     let folder = projects.split('/').next().expect("a folder");
     root().join("plugins").join(folder).join("sdk")
 }
@@ -124,7 +129,8 @@ fn hash(folders: &[&Path]) -> String {
     hex(&hash.finalize())
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// A SHA-256 in hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -3,6 +3,7 @@
 
 use crate::languages::root;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Mutex;
 use wit_parser::{Resolve, WorldItem};
 
@@ -17,9 +18,14 @@ pub(crate) struct Function {
 
 /// All functions that the widest world imports.
 pub(crate) fn functions() -> Vec<Function> {
+    functions_in(&root().join("wit"))
+}
+
+/// The same of the contract in a folder.
+pub(crate) fn functions_in(folder: &Path) -> Vec<Function> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
-        .push_dir(root().join("wit"))
+        .push_dir(folder)
         .unwrap_or_else(|error| panic!("the contract: {error:#}"));
     let boss = resolve.packages[package].worlds["boss"];
     let mut functions = Vec::new();

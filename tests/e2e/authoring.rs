@@ -1,15 +1,21 @@
 //! An author's way: a project from nothing, built, checked, tested, installed, run; and then a change of the
 //! source that the next run takes.
 
-use crate::support::{Client, Ran, Server, adjutant, base, command, folder, text, until};
+use crate::support::{Client, Ran, Server, adjutant, agent, base, command, folder, team, text};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// How long `adjutant plugin dev` may say nothing that is waited for: a build on a busy machine is slow.
+const BUILD_DEADLINE: Duration = Duration::from_secs(300);
 
 /// A place with one project, `counter`, in Rust.
 struct Desk {
@@ -77,7 +83,10 @@ impl Desk {
         let path = self.root().join(file);
         let source = std::fs::read_to_string(&path).expect("it is there");
         assert!(source.contains(from), "{from} is in {source}");
-        std::fs::write(&path, source.replace(from, to)).expect("it is writable");
+        // Saved in one step, as good editors do: half a file is another story.
+        let new = path.with_extension("new~");
+        std::fs::write(&new, source.replace(from, to)).expect("it is writable");
+        std::fs::rename(new, path).expect("it moves");
     }
 }
 
@@ -169,7 +178,9 @@ fn a_test_that_comes_out_otherwise_is_shown_and_kept_by_update() {
 /// `adjutant plugin dev`, and what it has said.
 struct Dev {
     child: Child,
-    said: Arc<Mutex<Vec<Value>>>,
+    lines: Receiver<Value>,
+    said: Vec<Value>,
+    complaints: Option<JoinHandle<String>>,
 }
 
 impl Dev {
@@ -185,29 +196,73 @@ impl Dev {
             ])
             .args(["--agent", "ada", "--ask", "one two three"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let said: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let heard = said.clone();
+        let mut stderr = child.stderr.take().expect("a pipe");
+        let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                let line = serde_json::from_str(&line).expect("a line of JSON");
-                heard.lock().expect("no panic").push(line);
+                let line = serde_json::from_str(&line);
+                if tell.send(line.expect("a line of JSON")).is_err() {
+                    return;
+                }
             }
         });
-        Dev { child, said }
+        let complaints = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            // What cannot be read is missing from what a failure shows, and no more.
+            let _ = stderr.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Dev {
+            child,
+            lines,
+            said: Vec::new(),
+            complaints: Some(complaints),
+        }
     }
 
-    /// Waits until it has said something so often. Gives back the last text.
-    fn until(&self, what: &str, times: usize) -> String {
-        until(what, || {
-            let said = self.said.lock().expect("no panic");
-            let texts: Vec<&Value> = said.iter().filter(|line| line["what"] == what).collect();
-            let text = texts.get(times - 1)?["text"].as_str()?;
-            Some(text.to_owned())
-        })
+    /// Waits until it has said something so often. Gives back the text of that time.
+    fn until(&mut self, what: &str, times: usize) -> String {
+        let end = Instant::now() + BUILD_DEADLINE;
+        loop {
+            let texts = self.said.iter().filter(|line| line["what"] == what);
+            let text = texts.map(|line| &line["text"]).nth(times - 1);
+            if let Some(text) = text.and_then(Value::as_str) {
+                return text.to_owned();
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.said.push(line),
+                Err(why) => self.gave_up(what, times, why),
+            }
+        }
+    }
+
+    fn gave_up(&mut self, what: &str, times: usize, why: RecvTimeoutError) -> ! {
+        let why = match why {
+            RecvTimeoutError::Timeout => "did not come in time",
+            RecvTimeoutError::Disconnected => "will not come, for it has ended",
+        };
+        // So that all that it has said is there.
+        let _ = self.child.kill();
+        let status = self.child.wait();
+        let complaints = self.complaints.take().map(JoinHandle::join);
+        let said: Vec<String> = self.said.iter().map(Value::to_string).collect();
+        panic!(
+            "\"{what}\" number {times} {why} ({status:?})\n--- stdout\n{}\n--- stderr\n{}",
+            said.join("\n"),
+            complaints.and_then(Result::ok).unwrap_or_default()
+        );
+    }
+
+    /// Stops it as a person does.
+    fn interrupt(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        kill_process(pid, Signal::INT).expect("it is there");
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
     }
 }
 
@@ -250,7 +305,66 @@ fn a_saved_file_is_what_the_next_run_takes() {
         "There are 2 words. Tickets done so far: 4."
     );
 
-    let pid = Pid::from_raw(i32::try_from(dev.child.id()).expect("a pid")).expect("a pid");
-    kill_process(pid, Signal::INT).expect("it is there");
-    assert_eq!(dev.child.wait().expect("it ends").code(), Some(0));
+    dev.interrupt();
+}
+
+#[test]
+fn a_pin_keeps_runs_from_what_is_saved_and_is_told() {
+    let desk = Desk::warm("subordinate");
+    let server = Server::start();
+    // A compiler's warning is shown, and is no obstacle.
+    desk.change(
+        "src/lib.rs",
+        "struct WordCounter;",
+        "struct WordCounter;\n\nfn forgotten() {}",
+    );
+    let built = desk.run(&["plugin", "build", &desk.dir()]).ended(0);
+    assert!(
+        built.contains("\nwarning: function `forgotten` is never used\n --> src/lib.rs:"),
+        "{built}"
+    );
+    // It is told again, though cargo has nothing to do.
+    let built = desk
+        .run(&["--json", "plugin", "build", &desk.dir()])
+        .json(0);
+    let warning = built["warnings"][0].as_str().expect("a warning");
+    assert!(warning.starts_with("function `forgotten`"), "{warning}");
+    let path = built["path"].as_str().expect("a path");
+    desk.on(&server, &["plugin", "install", path]).ended(0);
+    desk.on(&server, &["plugin", "pin", "counter"]).ended(0);
+    server.apply(&team(None, [agent("ada", "counter@0.1.0")]));
+
+    let mut dev = Dev::start(&desk, &server);
+    let loaded = dev.until("loaded", 1);
+    assert!(
+        loaded.starts_with("counter@0.1.0-dev.1,") && loaded.contains(" there after "),
+        "{loaded}"
+    );
+    let warning = dev.until("warning", 1);
+    assert!(warning.contains("`forgotten` is never used"), "{warning}");
+    let pinned = dev.until("pinned", 1);
+    assert_eq!(
+        pinned,
+        "new runs of counter take 0.1.0; `adjutant plugin unpin counter` lets them take what is saved next"
+    );
+    let held = dev.until("pinned", 2);
+    assert!(
+        held.starts_with("held by the team: ada to counter@0.1.0; "),
+        "{held}"
+    );
+    let story = dev.until("started", 1);
+    assert!(story.contains("ada with 0.1.0,"), "{story}");
+    dev.until("ended", 1);
+
+    // Without the one and the other it is live.
+    desk.on(&server, &["plugin", "unpin", "counter"]).ended(0);
+    server.apply(&team(None, [agent("ada", "counter")]));
+    desk.change("src/lib.rs", "The task has", "There are");
+    let loaded = dev.until("loaded", 2);
+    assert!(loaded.contains(" live after "), "{loaded}");
+    let story = dev.until("started", 2);
+    assert!(story.contains("ada with 0.1.0-dev.2,"), "{story}");
+    let pinned = dev.said.iter().filter(|line| line["what"] == "pinned");
+    assert_eq!(pinned.count(), 2, "nothing is held any more");
+    dev.interrupt();
 }

@@ -1,53 +1,36 @@
-//! Changing strategies on a host that runs: swaps, canaries, rollbacks, drains, and what a manifest
-//! bounds. `scripted-sub` and `scripted-mended` are two versions of one strategy: the step `greet` says
+//! Changing strategies on a host that runs: swaps, canaries, rollbacks and drains. `scripted-sub` and `scripted-mended` are two versions of one strategy: the step `greet` says
 //! `Hello.` in the first and `Good day.` in the second, and the step `flaw` traps in the first only.
 
 use crate::support::{
-    Client, Events, Repo, Server, Setup, adjutant, agent, all_events, boss, guest, hand, of_kind,
-    team,
+    Client, Events, Server, Setup, adjutant, agent, all_events, guest, of_kind, plugins, team,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// A JSON string.
 #[track_caller]
-fn string(value: &Value) -> String {
+pub(crate) fn string(value: &Value) -> String {
     let text = value.as_str();
     text.unwrap_or_else(|| panic!("no text: {value}"))
         .to_owned()
 }
 
 /// The strategy that traps on `flaw` and greets with `Hello.`.
-fn flawed() -> Vec<u8> {
+pub(crate) fn flawed() -> Vec<u8> {
     guest("scripted-sub")
 }
 
 /// The strategy that does neither.
-fn mended() -> Vec<u8> {
+pub(crate) fn mended() -> Vec<u8> {
     guest("scripted-mended")
 }
 
-/// A component with a manifest: a custom section is an id, a size, a name and the rest.
-fn with_manifest(component: Vec<u8>, manifest: &Value) -> Vec<u8> {
-    fn leb(mut number: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        loop {
-            let low = (number & 0x7f) as u8;
-            number >>= 7;
-            if number == 0 {
-                bytes.push(low);
-                return bytes;
-            }
-            bytes.push(low | 0x80);
-        }
-    }
-    let name = b"adjutant:manifest";
-    let data = manifest.to_string();
-    let content = [&leb(name.len())[..], name, data.as_bytes()].concat();
-    [&component[..], &[0], &leb(content.len()), &content].concat()
+/// A component with a manifest.
+pub(crate) fn with_manifest(component: Vec<u8>, manifest: &Value) -> Vec<u8> {
+    plugins::with_manifest(&component, manifest.to_string().as_bytes())
 }
 
-fn manifest(name: &str, version: &str, more: Value) -> Value {
+pub(crate) fn manifest(name: &str, version: &str, more: Value) -> Value {
     let mut manifest = json!({
         "manifest": 1, "name": name, "version": version, "world": "subordinate"
     });
@@ -58,7 +41,7 @@ fn manifest(name: &str, version: &str, more: Value) -> Value {
 }
 
 /// Uploads a component, with a query besides.
-fn upload(client: &Client, query: &str, component: Vec<u8>) -> crate::support::Reply {
+pub(crate) fn upload(client: &Client, query: &str, component: Vec<u8>) -> crate::support::Reply {
     let headers = [("content-type", "application/wasm")];
     let path = format!("/v1/plugins?{query}");
     client.send("POST", &path, &headers, Some(component))
@@ -68,7 +51,7 @@ fn step(client: &Client, name: &str, verb: &str, body: &Value) -> crate::support
     client.post(&format!("/v1/plugins/{name}/{verb}"), body)
 }
 
-fn rollout(client: &Client, name: &str) -> Value {
+pub(crate) fn rollout(client: &Client, name: &str) -> Value {
     client.get(&format!("/v1/plugins/{name}/rollout")).ok()
 }
 
@@ -452,207 +435,4 @@ fn a_drained_version_ends_what_it_has_and_without_another_tickets_wait_and_say_w
     server.done(&id);
     assert_eq!(versions_of(&server, &id), ["1.0.0"]);
     assert!(!of_kind(&all_events(&server), "AgentHeld").is_empty());
-}
-
-#[test]
-fn what_is_granted_and_not_wanted_is_denied_and_the_other_way_round() {
-    let (server, repo) = (Server::start(), Repo::new());
-    let wants = json!({
-        "wants": {
-            "commands": [{"run": ["git", "*"], "why": "to read the history"}],
-            "assign_to": [{"agent": "friend"}]
-        }
-    });
-    let component = with_manifest(flawed(), &manifest("modest", "1.0.0", wants));
-    upload(&server, "", component).ok();
-    server.add(&["scripted", "scripted-sub"]);
-    server.apply(&team(
-        Some(&repo),
-        [
-            agent("modest", "modest")
-                .may_run(&["git", "status", "*"])
-                .may_run(&["echo", "*"])
-                .may_assign(&["friend", "stranger"]),
-            hand("friend", "other"),
-            hand("stranger", "other"),
-            boss("other"),
-        ],
-    ));
-    let script = json!([
-        {"run": ["git", "status"]},
-        {"run": ["echo", "hello"]},
-        {"run": ["git", "push"]},
-        {"create": {"title": "For the friend"}},
-        {"assign": {"ticket": 0, "agent": "friend"}},
-        {"create": {"title": "For the stranger"}},
-        {"assign": {"ticket": 1, "agent": "stranger"}}
-    ]);
-    let id = server.tell("modest", "Try it", script);
-    let answers = server.answers(&id);
-    assert_eq!(answers[0]["code"], 0, "granted and wanted: {answers:?}");
-    let denied = |answer: &Value| {
-        assert_eq!(answer["error"]["kind"], "denied", "{answer}");
-        string(&answer["error"]["text"])
-    };
-    let why = denied(&answers[1]);
-    assert!(
-        why.contains("`echo hello` is granted to modest, but the manifest of modest@1.0.0"),
-        "{why}"
-    );
-    assert!(why.contains("`wants.commands`"), "{why}");
-    let why = denied(&answers[2]);
-    assert!(
-        why.contains("no grant of modest covers the command `git push`"),
-        "{why}"
-    );
-    assert!(
-        why.contains("Its plugin wants it (to read the history): an operator may grant"),
-        "{why}"
-    );
-    assert_eq!(answers[4], Value::Null, "granted and wanted");
-    let why = denied(&answers[6]);
-    assert!(
-        why.contains("stranger is granted under `assign_to`, but the manifest of modest@1.0.0"),
-        "{why}"
-    );
-}
-
-#[test]
-fn a_configuration_gets_defaults_and_is_checked_when_saved_and_when_the_version_changes() {
-    let server = Server::start();
-    let schema = |more: Value| {
-        let mut properties = json!({
-            "steps": {"type": "array", "default": [{"post": "By default."}]},
-            "depth": {"type": "integer", "default": 3, "minimum": 1}
-        });
-        for (key, value) in more.as_object().expect("an object") {
-            properties[key] = value.clone();
-        }
-        json!({"config_schema": {
-            "type": "object", "properties": properties, "additionalProperties": false
-        }})
-    };
-    let one = with_manifest(flawed(), &manifest("deep", "1.0.0", schema(json!({}))));
-    let added = upload(&server, "", one).ok();
-    assert_eq!(
-        added["manifest"]["config_schema"]["properties"]["depth"]["default"],
-        3
-    );
-    // What does not fit is refused with its place, and nothing is saved.
-    let wrong = team(
-        None,
-        [agent("worker", "deep").config(json!({"depth": "very", "colour": 1}))],
-    );
-    let problem = server.post("/v1/apply", &wrong).problem(422);
-    let paths: Vec<&Value> = problem["violations"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|one| &one["path"])
-        .collect();
-    assert!(
-        paths.contains(&&json!("/agents/0/config/depth")),
-        "{problem}"
-    );
-    assert_eq!(
-        server.get("/v1/agents").status,
-        404,
-        "there is no workspace yet"
-    );
-    // What is missing has its default: the script of an agent is its configuration's `steps`.
-    server.apply(&team(
-        None,
-        [agent("worker", "deep").config(json!({"depth": 2}))],
-    ));
-    let id = server.create(&json!({"title": "Do it", "assignee": "worker"}));
-    assert_eq!(server.answers(&id).len(), 1);
-    let texts: Vec<String> = server
-        .messages(&id)
-        .iter()
-        .map(|one| string(&one["text"]))
-        .collect();
-    assert!(texts.iter().any(|text| text == "By default."), "{texts:?}");
-    // A version whose schema the agent does not fit is not activated, and nothing is registered.
-    let strict = schema(json!({"depth": {"type": "integer", "minimum": 10}}));
-    let two = || with_manifest(mended(), &manifest("deep", "2.0.0", strict.clone()));
-    let problem = upload(&server, "", two()).problem(422);
-    let text = problem.to_string();
-    assert!(
-        text.contains("/agents/default/worker/config/depth"),
-        "{text}"
-    );
-    assert!(text.contains("agents do not fit deep@2.0.0"), "{text}");
-    server.get("/v1/plugins/deep@2.0.0").problem(404);
-    // By force it is, and the tickets of those agents say what is wrong.
-    upload(&server, "force=true", two()).ok();
-    let id = server.create(&json!({"title": "Do it", "assignee": "worker"}));
-    let why = server.failed(&id);
-    assert!(
-        why.contains("does not fit plugin deep: /depth: 2 is less than"),
-        "{why}"
-    );
-    assert_eq!(
-        rollout(&server, "deep")["counted"]["faulted"],
-        0,
-        "no fault of its own"
-    );
-    server.apply(&team(
-        None,
-        [agent("worker", "deep").config(json!({"depth": 12}))],
-    ));
-    let id = server.create(&json!({"title": "Do it", "assignee": "worker"}));
-    server.done(&id);
-}
-
-#[test]
-fn a_manifest_names_its_component_and_a_contradiction_changes_nothing() {
-    let server = Server::start();
-    let named = || with_manifest(flawed(), &manifest("mine", "1.2.3", json!({})));
-    let before = server.get("/v1/plugins").ok();
-    let says_otherwise = upload(&server, "name=yours", named()).problem(422);
-    assert!(
-        says_otherwise
-            .to_string()
-            .contains("the component's manifest says"),
-        "{says_otherwise}"
-    );
-    upload(&server, "version=2.0.0", named()).problem(422);
-    let unnamed = upload(&server, "", flawed()).problem(422);
-    assert!(
-        unnamed
-            .to_string()
-            .contains("has no manifest: say its name"),
-        "{unnamed}"
-    );
-    let wrong = with_manifest(
-        flawed(),
-        &json!({"manifest": 1, "name": "mine", "colour": "red"}),
-    );
-    let problem = upload(&server, "", wrong).problem(422);
-    assert!(
-        problem.to_string().contains("/manifest/colour"),
-        "{problem}"
-    );
-    let twice = with_manifest(named(), &manifest("mine", "1.2.3", json!({})));
-    let problem = upload(&server, "", twice).problem(422);
-    assert!(
-        problem
-            .to_string()
-            .contains("2 sections `adjutant:manifest`"),
-        "{problem}"
-    );
-    let selector = manifest("mine", "1.2.3", json!({"world": "selector"}));
-    upload(&server, "", with_manifest(flawed(), &selector)).problem(422);
-    assert_eq!(
-        server.get("/v1/plugins").ok(),
-        before,
-        "nothing has changed"
-    );
-    let added = upload(&server, "", named()).ok();
-    assert_eq!(
-        (&added["name"], &added["version"]),
-        (&json!("mine"), &json!("1.2.3"))
-    );
-    upload(&server, "name=mine&version=1.2.3", named()).ok();
-    assert_eq!(rollout(&server, "mine")["revision"], 1);
 }

@@ -1,15 +1,19 @@
 //! Watching a project's sources.
 //!
-//! Invariant: what builds write never counts as a change of the sources.
+//! Invariants: what builds write never counts as a change of the sources; no change is lost, whenever
+//! whoever waits for it looks away.
 
 use crate::Project;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 /// How long it has to be quiet before a change counts as whole: an editor saves in several steps.
 const QUIET: Duration = Duration::from_millis(150);
+/// How long it may go on to change before that counts as whole all the same.
+const AT_MOST: Duration = Duration::from_secs(2);
 /// Changes that wait to be looked at; more than that are one change all the same.
 const WAITING: usize = 64;
 /// Folders that tools write into.
@@ -17,7 +21,7 @@ const PRODUCTS: [&str; 5] = ["target", "node_modules", "__pycache__", "dist", "b
 
 /// Tells when a project's sources change.
 pub struct Watch {
-    changes: mpsc::Receiver<PathBuf>,
+    changes: Changes,
     /// Ends with this.
     _watcher: RecommendedWatcher,
 }
@@ -41,14 +45,9 @@ impl Watch {
         let below = root.clone();
         let seen = move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
-            if matches!(event.kind, EventKind::Access(_)) {
-                return;
-            }
-            for path in event.paths {
-                if is_source(&below, &path) {
-                    // Where it is full, a change is known of already.
-                    let _ = tell.try_send(path);
-                }
+            for path in sources_of(&below, event) {
+                // Where it is full, a change is known of already.
+                let _ = tell.try_send(path);
             }
         };
         let failed = |source| WatchError {
@@ -69,21 +68,75 @@ impl Watch {
             }
         }
         Ok(Watch {
-            changes,
+            changes: Changes {
+                seen: changes,
+                begun: None,
+            },
             _watcher: watcher,
         })
     }
 
     /// Waits for the next change of the sources, and until it is whole. Gives back a path that changed.
-    /// May be dropped while it waits for a first one; nothing is lost.
+    /// May be dropped while it waits; nothing is lost.
     pub async fn changed(&mut self) -> PathBuf {
-        let Some(first) = self.changes.recv().await else {
-            // The watcher lives as long as this.
-            return std::future::pending().await;
-        };
-        while let Ok(Some(_)) = tokio::time::timeout(QUIET, self.changes.recv()).await {}
-        first
+        self.changes.next().await
     }
+}
+
+/// Single changes, which are put together to whole ones.
+struct Changes {
+    seen: mpsc::Receiver<PathBuf>,
+    /// A change that may go on. It is kept here, for whoever waits may look away meanwhile.
+    begun: Option<Begun>,
+}
+
+/// A change that may go on.
+struct Begun {
+    path: PathBuf,
+    /// When it counts as whole if nothing more comes.
+    quiet_at: Instant,
+    /// When it counts as whole whatever comes.
+    whole_at: Instant,
+}
+
+impl Changes {
+    /// Waits for the next change, and until it is whole. May be dropped while it waits.
+    async fn next(&mut self) -> PathBuf {
+        loop {
+            let Some(begun) = &mut self.begun else {
+                let Some(path) = self.seen.recv().await else {
+                    // The watcher lives as long as this.
+                    return std::future::pending().await;
+                };
+                let now = Instant::now();
+                self.begun = Some(Begun {
+                    path,
+                    quiet_at: now + QUIET,
+                    whole_at: now + AT_MOST,
+                });
+                continue;
+            };
+            if let Ok(Some(_)) = timeout_at(begun.quiet_at, self.seen.recv()).await {
+                begun.quiet_at = begun.whole_at.min(Instant::now() + QUIET);
+            } else if let Some(whole) = self.begun.take() {
+                return whole.path;
+            }
+        }
+    }
+}
+
+/// The sources that an event of the system is about.
+fn sources_of(root: &Path, event: notify::Event) -> Vec<PathBuf> {
+    if event.need_rescan() {
+        // The system has lost count, so anything may have changed.
+        return vec![root.to_path_buf()];
+    }
+    if matches!(event.kind, EventKind::Access(_)) {
+        return Vec::new();
+    }
+    let mut paths = event.paths;
+    paths.retain(|path| is_source(root, path));
+    paths
 }
 
 fn is_source(root: &Path, path: &Path) -> bool {
@@ -121,5 +174,51 @@ mod tests {
         ] {
             assert!(!is_source(path), "{path}");
         }
+    }
+
+    fn changes() -> (mpsc::Sender<PathBuf>, Changes) {
+        let (tell, seen) = mpsc::channel(WAITING);
+        (tell, Changes { seen, begun: None })
+    }
+
+    /// A save and an event of a run at the same time: the event is shown, and then there is the save.
+    #[tokio::test]
+    async fn a_change_is_not_lost_where_something_else_is_looked_at_before_it_is_whole() {
+        let (tell, mut changes) = changes();
+        tell.try_send("src/lib.rs".into()).expect("there is room");
+        tokio::select! {
+            biased;
+            _ = changes.next() => panic!("it is not quiet yet"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(changes.begun.is_some(), "it has been seen");
+        assert_eq!(changes.next().await, Path::new("src/lib.rs"));
+        assert!(changes.begun.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_to_change_is_whole_after_a_while() {
+        let (tell, mut changes) = changes();
+        let writer = tokio::spawn(async move {
+            while tell.send("src/data.json".into()).await.is_ok() {
+                tokio::time::sleep(QUIET / 3).await;
+            }
+        });
+        let begun = Instant::now();
+        changes.next().await;
+        assert!(begun.elapsed() >= AT_MOST - QUIET);
+        writer.abort();
+    }
+
+    #[test]
+    fn where_the_system_has_lost_count_anything_may_have_changed() {
+        let root = Path::new("/p");
+        let lost = notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert_eq!(sources_of(root, lost), [root]);
+        let written = notify::EventKind::Modify(notify::event::ModifyKind::Any);
+        let event = notify::Event::new(written)
+            .add_path("/p/target/x".into())
+            .add_path("/p/src/a".into());
+        assert_eq!(sources_of(root, event), [Path::new("/p/src/a")]);
     }
 }

@@ -1,36 +1,19 @@
 //! C and C++ projects from nothing to a component that does what it should, with the real compiler. Its
 //! first use installs it.
 
-use adjutant_author::build::{Built, build};
-use adjutant_author::progress::Silent;
-use adjutant_author::testing::{self, Tested};
+mod common;
+
 use adjutant_author::{Language, Project, template};
-use adjutant_component::custom_section;
-use adjutant_model::{MANIFEST_SECTION, Manifest, World};
+use adjutant_model::World;
+use common::{all_passed, built, folder, refused};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const LANGUAGES: [Language; 2] = [Language::C, Language::Cpp];
-
-/// A folder for projects, away from the system's small one.
-fn folder() -> tempfile::TempDir {
-    let scratch = adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::tempdir_in(scratch).expect("a folder")
-}
 
 fn new(dir: &Path, language: Language, world: World) -> Project {
     let name = format!("{language}-{}", world.as_str());
     template::new(language, world, &name, &dir.join(&name)).expect("a project")
-}
-
-fn built(project: &Project) -> Built {
-    build(project, &Silent).unwrap_or_else(|error| panic!("{}: {error}", project.name()))
-}
-
-fn refused(project: &Project) -> String {
-    build(project, &Silent)
-        .expect_err("it is wrong")
-        .to_string()
 }
 
 /// Replaces what the project's source is.
@@ -42,41 +25,6 @@ fn write(project: &Project, text: &str) {
     fs::write(project.root().join(file), text).expect("it is writable");
 }
 
-async fn tested(project: &Project, built: &Built, selector: Option<Vec<u8>>) -> Vec<Tested> {
-    let options = testing::Options {
-        selector,
-        update: updating(),
-        cache: Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("components")),
-        ..testing::Options::default()
-    };
-    let bytes = fs::read(&built.path).expect("the component");
-    testing::run(project, &bytes, &options, |_| {})
-        .await
-        .expect("the tests can be run")
-}
-
-/// `ADJUTANT_SNAPSHOTS=write` brings the examples' snapshots up to date.
-fn updating() -> bool {
-    std::env::var_os("ADJUTANT_SNAPSHOTS").is_some()
-}
-
-fn keep_snapshots(project: &Project) {
-    let there = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../plugins")
-        .join(match project.language() {
-            Language::Cpp => "c/cpp",
-            _ => "c",
-        })
-        .join(project.world().as_str())
-        .join("tests");
-    for entry in fs::read_dir(project.root().join("tests")).expect("tests") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|ending| ending == "snap") {
-            fs::copy(&path, there.join(path.file_name().expect("a name"))).expect("a copy");
-        }
-    }
-}
-
 #[tokio::test]
 async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
     let dir = folder();
@@ -85,27 +33,45 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
         for world in [World::Selector, World::Subordinate, World::Boss] {
             let project = new(dir.path(), language, world);
             let built = built(&project);
-            let bytes = fs::read(&built.path).expect("the component");
+            assert_eq!(built.warnings, [""; 0]);
+            let bytes = common::carries_its_manifest(&project, &built);
             println!("{}: {} bytes", project.name(), bytes.len());
             assert!(bytes.len() < 3 << 20, "{} bytes", bytes.len());
-            let section = custom_section(&bytes, MANIFEST_SECTION).expect("a component");
-            let manifest = Manifest::parse(section.expect("it has one")).expect("a manifest");
-            assert_eq!(&manifest, project.manifest());
-            assert_eq!(manifest.world, world);
-            let tested = tested(&project, &built, selector.clone()).await;
-            assert!(!tested.is_empty());
+            let tested = common::tested(&project, &bytes, selector.clone()).await;
             selector = selector.or(Some(bytes));
-            if updating() {
-                keep_snapshots(&project);
+            if common::updating() {
+                let cpp = language == Language::Cpp;
+                common::keep_snapshots(&project, if cpp { "c/cpp" } else { "c" });
             }
-            for one in tested {
-                assert!(
-                    one.passed,
-                    "{}: {:?}\n{}",
-                    one.name, one.failures, one.story
-                );
-            }
+            all_passed(&tested);
         }
+    }
+}
+
+/// The compiler tells a warning once and then gives what it has kept; an author is told until it is gone.
+#[test]
+fn a_warning_is_told_with_file_and_line_until_it_is_gone() {
+    let dir = folder();
+    for (language, file) in [(Language::C, "main.c"), (Language::Cpp, "main.cpp")] {
+        let project = new(dir.path(), language, World::Subordinate);
+        let path = project.root().join("src").join(file);
+        let good = fs::read_to_string(&path).expect("the example");
+        write(
+            &project,
+            &format!("{good}\nstatic int forgotten(void) {{ return 1; }}\n"),
+        );
+        for _ in 0..2 {
+            let warnings = built(&project).warnings;
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            let told = format!("src/{file}:{}:", good.lines().count() + 2);
+            assert!(warnings[0].starts_with(&told), "{warnings:?}");
+            assert!(
+                warnings[0].contains("unused function 'forgotten'"),
+                "{warnings:?}"
+            );
+        }
+        write(&project, &good);
+        assert_eq!(built(&project).warnings, [""; 0]);
     }
 }
 
@@ -163,17 +129,6 @@ fn a_project_without_sources_says_where_they_are_expected() {
     );
 }
 
-/// A project with this source and one test that fails; gives back what the test tells.
-async fn story_of(project: &Project, source: &str) -> String {
-    write(project, source);
-    fs::remove_dir_all(project.root().join("tests")).expect("the example's");
-    fs::create_dir(project.root().join("tests")).expect("writable");
-    let test = "[task]\ntitle = \"Paint it\"\n\n[expect]\noutcome = \"failed\"\n";
-    fs::write(project.root().join("tests/trap.toml"), test).expect("writable");
-    let tested = tested(project, &built(project), None).await;
-    format!("{}\n{:?}", tested[0].story, tested[0].failures)
-}
-
 #[tokio::test]
 async fn an_assertion_that_fails_reaches_the_ticket_with_file_and_line() {
     let dir = folder();
@@ -189,7 +144,8 @@ async fn an_assertion_that_fails_reaches_the_ticket_with_file_and_line() {
         (Language::Cpp, cpp, "work", "src/main.cpp"),
     ] {
         let project = new(dir.path(), language, World::Subordinate);
-        let story = story_of(&project, source).await;
+        write(&project, source);
+        let story = common::story_of_a_failure(&project).await;
         assert!(story.contains("attempt == 7"), "{story}");
         assert!(story.contains(function) && story.contains(place), "{story}");
     }

@@ -3,6 +3,7 @@
 //! wasmtime would refuse a misfit too, but stops at the first fault and names no remedy. The types
 //! are compared as the contract's own binary form has them, which the generated bindings carry.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use wit_parser::decoding::{DecodedWasm, decode, decode_world};
@@ -58,12 +59,14 @@ pub enum Fault {
     },
     /// It imports a function that its interface does not have.
     #[error(
-        "it imports the function `{function}` of `{interface}`, which has no such function; it \
-         has: {}", list(.offered)
+        "it imports the function `{function}` of `{interface}`, and this host offers version \
+         {version}, which has no such function; it has: {}", list(.offered)
     )]
     UnknownFunction {
         /// The interface with its version.
         interface: String,
+        /// The version of the interface that this host has.
+        version: String,
         /// The function's name.
         function: String,
         /// The interface's functions.
@@ -109,6 +112,19 @@ static AGENT: LazyLock<Shape> =
     LazyLock::new(|| Shape::of_contract(bindings::agent::COMPONENT_TYPE));
 static SELECTOR: LazyLock<Shape> =
     LazyLock::new(|| Shape::of_contract(bindings::selector::COMPONENT_TYPE));
+
+/// The versions of the contract that this host offers: one of each line that it offers, the oldest first.
+/// A component that was made for an older version of such a line fits.
+pub fn contract_versions() -> Vec<String> {
+    let ours = |shape: &'static Shape| {
+        let packages = shape.resolve.packages.iter();
+        packages
+            .filter(|(_, package)| is_ours(&package.name))
+            .filter_map(|(_, package)| package.name.version.clone())
+    };
+    let versions: BTreeSet<_> = ours(&AGENT).chain(ours(&SELECTOR)).collect();
+    versions.iter().map(ToString::to_string).collect()
+}
 
 /// What every world may import of WASI 0.2. `wasmtime_wasi::p2` links all of it.
 const WASI: [(&str, &[&str]); 6] = [
@@ -320,12 +336,17 @@ impl Shape {
         ours: InterfaceId,
         faults: &mut Vec<Fault>,
     ) {
-        let ours = &offer.resolve.interfaces[ours].functions;
+        let ours = &offer.resolve.interfaces[ours];
+        let package = ours.package.map(|id| &offer.resolve.packages[id].name);
+        let version = package.and_then(|name| name.version.as_ref());
+        let version = version.map_or_else(|| "none".to_owned(), ToString::to_string);
+        let ours = &ours.functions;
         for (name, their) in &self.resolve.interfaces[theirs].functions {
             let (interface, function) = (self.interface_name(theirs), name.clone());
             match ours.get(name) {
                 None => faults.push(Fault::UnknownFunction {
                     interface,
+                    version: version.clone(),
                     function,
                     offered: ours.keys().cloned().collect(),
                 }),

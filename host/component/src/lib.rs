@@ -45,7 +45,7 @@ mod typediff;
 pub use clock::GuestClock;
 pub use compile::{Bounds, COMPILE_COMMAND, Compiler, compile_component};
 pub use component::{Component, LoadError, World};
-pub use contract::Fault;
+pub use contract::{Fault, contract_versions};
 pub use engine::{Allocation, Engine, EngineError, EngineOptions, TICK, check};
 pub use guest::{AgentHost, Context};
 pub use guests::{GuestTask, TaskLost};

@@ -199,7 +199,8 @@ fn every_fault_is_named_at_once() {
         "imports `adjutant:agent/memory@0.2.0`, and this host offers version 0.1.0",
         "function `progress` of `adjutant:agent/reporting@0.1.7` with another type: parameter \
          `note` is u32 there and string here",
-        "function `shout` of `adjutant:agent/reporting@0.1.7`, which has no such function",
+        "function `shout` of `adjutant:agent/reporting@0.1.7`, and this host offers version 0.1.0, \
+         which has no such function; it has: progress, ",
         "imports `wasi:http/outgoing-handler@0.2.0`",
         "imports `lonely`",
     ] {

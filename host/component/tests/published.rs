@@ -1,8 +1,10 @@
 //! The contract's published versions hold for ever: what is in `wit/` now offers all that each of them
 //! offered, and asks nothing more of a component. The rules are in `wit/README.md`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use adjutant_component::{LoadError, World};
 use wit_parser::{PackageId, Resolve};
 
 const WORLDS: [&str; 3] = ["selector", "subordinate", "boss"];
@@ -113,6 +115,75 @@ fn the_current_version_is_the_published_one_or_newer() {
     }
 }
 
+/// What the host says that it offers is the newest of each line that was published, and what `wit/` is
+/// becoming: no line is forgotten, and none is promised that is not there.
+#[test]
+fn the_host_offers_the_newest_of_each_line() {
+    let numbers = |version: &str| -> Vec<u64> {
+        let parts = version.split('.');
+        parts
+            .map(|part| part.parse().expect("a plain version"))
+            .collect()
+    };
+    let mut lines: BTreeMap<Vec<u64>, (Vec<u64>, String)> = BTreeMap::new();
+    let folders = published().into_iter().chain([wit()]);
+    for (version, _) in folders.map(|folder| read(&folder)) {
+        let numbers = numbers(&version);
+        // Below 1.0 the minor number begins a new line.
+        let line = numbers[..if numbers[0] == 0 { 2 } else { 1 }].to_vec();
+        let newest = lines.entry(line).or_default();
+        if numbers > newest.0 {
+            *newest = (numbers, version);
+        }
+    }
+    let newest: Vec<String> = lines.into_values().map(|(_, version)| version).collect();
+    assert_eq!(adjutant_component::contract_versions(), newest);
+}
+
+/// A kept component as if it had been made for another version: the names of its imports changed.
+fn made_for(version: &str) -> Vec<u8> {
+    let path = wit().join("../tests/contract/0.1.0/boss.wasm");
+    let mut bytes = std::fs::read(path).expect("it is kept");
+    let (from, to) = (b"@0.1.0", format!("@{version}"));
+    assert_eq!(from.len(), to.len(), "lengths stay as they are");
+    let mut at = 0;
+    while let Some(found) = bytes[at..]
+        .windows(15)
+        .position(|w| w == b"adjutant:agent/")
+    {
+        at += found + 15;
+        let name = bytes[at..].iter();
+        let end = at
+            + name
+                .take_while(|b| b.is_ascii_lowercase() || **b == b'-')
+                .count();
+        if bytes[end..].starts_with(from) {
+            bytes[end..end + to.len()].copy_from_slice(to.as_bytes());
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_newer_component_fits_unless_it_uses_what_is_new_or_another_line() {
+    let check = |bytes: &[u8]| adjutant_component::check(bytes, usize::MAX, None);
+    assert_eq!(check(&made_for("0.1.0")).ok(), Some(World::Boss));
+    assert_eq!(check(&made_for("0.1.9")).ok(), Some(World::Boss));
+    // What is new in 0.1.9 is missing here, and the newest version here is named: `load.rs`,
+    // `every_fault_is_named_at_once`.
+    let Err(LoadError::Unfit { faults, .. }) = check(&made_for("0.2.0")) else {
+        panic!("another line does not fit");
+    };
+    assert_eq!(faults.len(), 6, "{faults:#?}");
+    for fault in faults {
+        let told = fault.to_string();
+        assert!(
+            told.contains("@0.2.0`, and this host offers version 0.1.0"),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn what_may_change_and_what_may_not() {
     let (_, old) = read(&wit());
@@ -121,15 +192,16 @@ fn what_may_change_and_what_may_not() {
         old.replacen(from, to, 1)
     };
     let additive = [
-        // A function more, an interface more, an import more.
+        // A function more, an interface more, an import more, and more in a comment.
         changed(
             "    remove: func(key: string)",
-            "    wipe: func() -> result<_, error>;\n    remove: func(key: string)",
+            "    wipe: func() -> result<_, error>;\n    @since(version = 0.1.0)\n    remove: func(key: string)",
         ),
         changed(
             "    import memory;",
             "    import memory;\n    import weather;",
         ) + "interface weather { now: func() -> string; }",
+        changed("    /// Forget a key.", "    /// Forget a key for good."),
     ];
     for new in additive {
         assert_eq!(fits(&old, &new), Ok(()), "this may change");
@@ -160,6 +232,13 @@ fn what_may_change_and_what_may_not() {
                 "        path: string,\n        line: u32,",
             ),
         ),
+        ("a field less", changed("        path: string,\n", "")),
+        (
+            "a field renamed",
+            changed("        path: string,", "        place: string,"),
+        ),
+        ("a type renamed", old.replace("question", "inquiry")),
+        ("a case less", changed("        denied(string),\n", "")),
         (
             "a field's type",
             changed("        path: string,", "        path: list<string>,"),

@@ -1,31 +1,161 @@
-//! Giving a ticket to another agent: the selector of its boss is asked in a task of its own, and what it
-//! says comes back as a command.
+//! Asking selectors: in a run that delegates, when a ticket is given to another agent, and for a dry run.
 //!
-//! Invariant: each asking comes back, with a choice or with why there is none. Only a host that stops
-//! lets one go; the next start asks again.
+//! Each choice takes the version that its selector's rollout says then, and how it ends counts for that
+//! version as the end of a run does; a dry run counts nothing. Choices are journaled with the call that
+//! they are for, so a replay asks nobody; a call that was not journaled before a crash draws the same
+//! [`Lot`] again.
+//!
+//! Invariant: each asking for a ticket comes back, with a choice or with why there is none. Only a host
+//! that stops lets one go; the next start asks again.
 
-use crate::effects::DEFAULT_SELECTOR;
 use crate::event_loop::{Dispatcher, Msg};
 use crate::execute::Execute;
-use crate::inspect::CHOOSE_WITHIN;
+use crate::plugins::{Operator, complete};
 use adjutant_model::{
-    AgentId, Choice, Command, Member, Outcome, PluginRef, RunId, State, Ticket, TicketId,
+    Agent, AgentId, Choice, Command, Lot, Member, Outcome, Plugin, PluginRef, Ticket, TicketId,
     WorkspaceId, text,
 };
-use adjutant_run::Asked;
+use adjutant_run::{Asked, Chooser};
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// What is needed to ask a selector who is to have a ticket next.
-struct Choosing {
-    workspace: WorkspaceId,
-    title: String,
-    description: String,
-    request: String,
-    config_json: String,
-    selector: PluginRef,
-    /// Those that may have it.
-    team: Vec<Member>,
+/// The selector of bosses that name none.
+pub(crate) const DEFAULT_SELECTOR: &str = "skills";
+
+/// How long a selector may take in all, where no run's limits hold. It is stopped for computing too long
+/// before that.
+const CHOOSE_WITHIN: Duration = Duration::from_secs(15);
+
+/// A boss's selector, at whatever version it is asked.
+pub(crate) struct BossSelector {
+    wanted: PluginRef,
+    execute: Arc<dyn Execute>,
+    operator: Operator,
+}
+
+/// Whom a selector picks, the best first, and which version of it that was.
+type Picked = (Arc<Plugin>, Vec<(AgentId, Choice)>);
+
+impl BossSelector {
+    pub(crate) fn of(boss: &Agent, execute: Arc<dyn Execute>, operator: Operator) -> BossSelector {
+        BossSelector {
+            wanted: selector_of(boss),
+            execute,
+            operator,
+        }
+    }
+
+    /// Asks it, in a task that the engine polls. There is at least one choice. The error is a sentence.
+    async fn pick(
+        &self,
+        asked: &Asked<'_>,
+        team: &[Member],
+        lot: Lot,
+        counts: bool,
+    ) -> Result<Picked, String> {
+        let table = self.operator.shelf.table();
+        let plugin = table.take(&self.wanted, lot, true);
+        let plugin = plugin.map_err(|why| format!("this boss has no selector: {why}"))?;
+        let config = match table.described(&plugin.digest) {
+            Some(described) => complete(described, asked.config)?,
+            None => None,
+        };
+        let asked = Asked {
+            config: config.as_ref().unwrap_or(asked.config),
+            ..asked.clone()
+        };
+        let chosen = self.execute.choose(&plugin.digest, &asked, team).await;
+        if counts {
+            let fault = match &chosen {
+                Ok(_) => Some(false),
+                Err(none) => none.fault(),
+            };
+            self.operator.count(plugin, fault);
+        }
+        let choices = chosen.map_err(|none| none.to_string())?;
+        Ok((plugin.clone(), choices))
+    }
+}
+
+#[async_trait]
+impl Chooser for BossSelector {
+    async fn choose(
+        &self,
+        asked: &Asked<'_>,
+        team: &[Member],
+        lot: Lot,
+    ) -> Result<(AgentId, Choice), String> {
+        let (_, choices) = self.pick(asked, team, lot, true).await?;
+        the_first(choices)
+    }
+}
+
+/// The selector that a boss names, or the one of those who name none.
+pub(crate) fn selector_of(boss: &Agent) -> PluginRef {
+    let named = boss.selector.clone();
+    named.unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR))
+}
+
+fn the_first(choices: Vec<(AgentId, Choice)>) -> Result<(AgentId, Choice), String> {
+    let first = choices.into_iter().next();
+    first.ok_or_else(|| "the selector chose nobody".to_owned())
+}
+
+/// A question that no run asks. It is asked in a task of its own, in the workspace's share of time.
+pub(crate) struct Question {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) request: String,
+    /// The boss's configuration.
+    pub(crate) config: Value,
+    /// Those who may be chosen.
+    pub(crate) team: Vec<Member>,
+    pub(crate) selector: BossSelector,
+}
+
+/// Why a question has no answer; each is a sentence.
+pub(crate) enum Unanswered {
+    /// There is nobody, or no selector that could say.
+    Nobody(String),
+    /// It took too long.
+    Slow(String),
+}
+
+impl Question {
+    /// Whom its selector picks, the best first. A dry run counts for no version.
+    pub(crate) async fn ask(self, lot: Lot, counts: bool) -> Result<Picked, Unanswered> {
+        let (tell, told) = oneshot::channel();
+        let (execute, workspace) = (self.selector.execute.clone(), self.workspace);
+        let wanted = self.selector.wanted.clone();
+        let asking = async move {
+            let asked = Asked {
+                workspace,
+                title: &self.title,
+                description: &self.description,
+                request: &self.request,
+                config: &self.config,
+            };
+            let picking = self.selector.pick(&asked, &self.team, lot, counts);
+            // Whoever asked may have left.
+            let _ = tell.send(tokio::time::timeout(CHOOSE_WITHIN, picking).await);
+        };
+        execute.begin(workspace, asking.boxed());
+        match told.await {
+            Ok(Ok(picked)) => picked.map_err(Unanswered::Nobody),
+            Ok(Err(_)) => Err(Unanswered::Slow(format!(
+                "the selector {wanted} has not answered within {} s",
+                CHOOSE_WITHIN.as_secs()
+            ))),
+            Err(_) => Err(Unanswered::Nobody(format!(
+                "asking the selector {wanted} failed"
+            ))),
+        }
+    }
 }
 
 impl Dispatcher {
@@ -39,20 +169,18 @@ impl Dispatcher {
         if !known.is_some_and(Ticket::is_choosing) {
             return;
         }
-        let asked = Choosing::of(&world.state, ticket).and_then(|choosing| {
-            let plugins = self.shelf.table();
-            let found = plugins.take(&choosing.selector, RunId(ticket.0), true);
-            let digest = found.map(|plugin| plugin.digest.clone());
-            let why = |why| format!("its boss has no selector: {why}");
-            digest.map(|digest| (choosing, digest)).map_err(why)
-        });
-        let (execute, messages) = (self.execute.clone(), self.messages.clone());
+        let question = self.question(workspace, ticket);
+        let messages = self.messages.clone();
         tokio::spawn(async move {
-            let choice = match asked {
-                Ok((choosing, digest)) => tokio::spawn(choosing.ask(execute, digest))
-                    .await
-                    .unwrap_or_else(|_| Err("asking its boss's selector failed".to_owned())),
-                Err(why) => Err(why),
+            let choice = match question {
+                Some(question) => {
+                    let lot = Lot::of_choice(ticket.0, u64::from(tried));
+                    match question.ask(lot, true).await {
+                        Ok((_, choices)) => the_first(choices),
+                        Err(Unanswered::Nobody(why) | Unanswered::Slow(why)) => Err(why),
+                    }
+                }
+                None => Err("the ticket or its boss is not there any more".to_owned()),
             };
             let command = Command::Chosen {
                 ticket,
@@ -70,53 +198,24 @@ impl Dispatcher {
                 .await;
         });
     }
-}
 
-impl Choosing {
-    fn of(state: &State, ticket: TicketId) -> Result<Choosing, String> {
-        let gone = || "the ticket or its boss is not there any more".to_owned();
-        let ticket = state.ticket(ticket).ok_or_else(gone)?;
-        let boss = state.boss_of(ticket).and_then(|boss| state.agent(boss));
-        let boss = boss.ok_or_else(gone)?;
-        let selector = boss.selector.clone();
+    /// Who is to have a ticket next, of those who have not tried it.
+    fn question(&self, workspace: WorkspaceId, ticket: TicketId) -> Option<Question> {
+        let state = &self.worlds.get(&workspace)?.state;
+        let ticket = state.ticket(ticket)?;
+        let boss = state.agent(state.boss_of(ticket)?)?;
         let team = state.untried(ticket).into_iter();
-        Ok(Choosing {
-            workspace: state.workspace.id,
+        Some(Question {
+            workspace,
             title: ticket.title.clone(),
             description: ticket.description.clone(),
             request: state
                 .ticket(ticket.root)
                 .map_or("", text::request)
                 .to_owned(),
-            config_json: boss.config.to_string(),
-            selector: selector.unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR)),
+            config: boss.config.clone(),
             team: team.map(|agent| state.member(agent)).collect(),
+            selector: BossSelector::of(boss, self.execute.clone(), self.operator()),
         })
-    }
-
-    async fn ask(
-        self,
-        execute: Arc<dyn Execute>,
-        digest: String,
-    ) -> Result<(AgentId, Choice), String> {
-        let asked = Asked {
-            workspace: self.workspace,
-            title: &self.title,
-            description: &self.description,
-            request: &self.request,
-            config_json: self.config_json,
-        };
-        let choosing = execute.choose(&digest, &asked, &self.team);
-        match tokio::time::timeout(CHOOSE_WITHIN, choosing).await {
-            Ok(choices) => choices?
-                .into_iter()
-                .next()
-                .ok_or_else(|| "the selector chose nobody".to_owned()),
-            Err(_) => Err(format!(
-                "the selector {} has not answered within {} s",
-                self.selector,
-                CHOOSE_WITHIN.as_secs()
-            )),
-        }
     }
 }

@@ -1,12 +1,11 @@
 //! What happens outside once a transition is stored: runs start, wake and stop; worktrees end (see
 //! `cleaning`).
 
+use crate::choosing::BossSelector;
 use crate::event_loop::Dispatcher;
 use crate::launch::{Leaving, RunTask, provision_of};
 use crate::world::Running;
-use adjutant_model::{
-    Command, Effect, Ending, PluginRef, Reply, Run, RunId, Timestamp, WorkspaceId, text,
-};
+use adjutant_model::{Command, Effect, Ending, Reply, Run, RunId, Timestamp, WorkspaceId, text};
 use adjutant_run::{Called, Gone};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -14,9 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a run whose task is gone is brought back before it fails.
 const MOST_LOST: u32 = 3;
-
-/// The selector of bosses that name none.
-pub(crate) const DEFAULT_SELECTOR: &str = "skills";
 
 impl Dispatcher {
     pub(crate) fn effect(&mut self, workspace: WorkspaceId, effect: Effect) {
@@ -29,7 +25,7 @@ impl Dispatcher {
                 keep_changes,
             } => self.clean(workspace, ticket, keep_changes),
             Effect::Choose { ticket, tried } => self.choose(workspace, ticket, tried),
-            Effect::Count { plugin, fault } => self.count(&plugin, fault),
+            Effect::Count { plugin, fault } => self.operator().count(&plugin, fault),
         }
     }
 
@@ -148,7 +144,7 @@ impl Dispatcher {
         self.starts += 1;
         let start = self.starts;
         let ledger = self.ledger(workspace);
-        let plugins = self.shelf.table();
+        let (plugins, operator) = (self.shelf.table(), self.operator());
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return;
         };
@@ -170,14 +166,7 @@ impl Dispatcher {
             .ticket(ticket.root)
             .map_or("", text::request)
             .to_owned();
-        let selector = agent
-            .selector
-            .clone()
-            .unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR));
-        let selector = plugins
-            .take(&selector, id, true)
-            .map(|plugin| plugin.digest.clone())
-            .map_err(|why| format!("this boss has no selector: {why}"));
+        let chooser = BossSelector::of(agent, self.execute.clone(), operator);
         let cancel = CancellationToken::new();
         let provision = provision_of(ticket, &state.workspace);
         let turn = provision.as_ref().map(|_| self.turns.take(ticket.id));
@@ -198,7 +187,7 @@ impl Dispatcher {
             described: plugins.described(&run.plugin.digest).cloned(),
             boss: boss.map(|boss| Arc::new(boss.clone())),
             request,
-            selector,
+            chooser: Arc::new(chooser),
             cancel: cancel.clone(),
             turn,
             ledger,

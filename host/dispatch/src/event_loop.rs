@@ -2,13 +2,13 @@
 //! disk.
 
 use crate::batch::{batch, weight};
+use crate::commands::HandedIn;
 use crate::execute::Execute;
 use crate::host::{HostError, HostParts};
 use crate::intake::Intake;
 use crate::keys::IdempotencyKey;
 use crate::ledger::LoopLedger;
-
-use crate::commands::HandedIn;
+use crate::pace::Pace;
 use crate::plugins::PluginShelf;
 use crate::stop::Draining;
 use crate::world::Worlds;
@@ -30,12 +30,6 @@ use tokio::time::Instant;
 
 /// Batches that may be on their way; while there are as many, no message is taken.
 const MOST_IN_FLIGHT: usize = 1_024;
-/// Batches of one workspace that may be on their way: another's never waits behind more of them.
-const MOST_OF_ONE: u32 = 256;
-/// What batches of one workspace may weigh (records, and their bytes by the KiB) while other workspaces
-/// have something stored too, whose batches share a write with them; and how long those count.
-const HEAVIEST_BESIDE_OTHERS: usize = 128;
-const SHARED_FOR: Duration = Duration::from_secs(1);
 /// How long to wait before a workspace that could not be read is read again.
 pub(crate) const RELOAD_AFTER: Duration = Duration::from_secs(1);
 /// How long to sleep when nothing is due.
@@ -152,10 +146,7 @@ pub(crate) struct Dispatcher {
     pub(crate) cleaning: JoinSet<()>,
     pub(crate) in_flight: FuturesOrdered<Flying>,
     pub(crate) reload_at: Option<Instant>,
-    /// Who had something stored last.
-    pub(crate) last_sender: Option<WorkspaceId>,
-    /// Until when several workspaces count as busy.
-    pub(crate) shared_until: Instant,
+    pub(crate) pace: Pace,
     /// Whether batches are held back for lack of room.
     pub(crate) held: watch::Receiver<Option<Shortage>>,
     /// Whether they were when that was looked at last.
@@ -241,11 +232,16 @@ impl Dispatcher {
             // What is handed in meanwhile is bounded: whoever asks is refused, and runs wait.
             let no_room = self.has_no_room();
             let few = no_room || self.in_flight.len() < MOST_IN_FLIGHT;
-            let next = few.then(|| intake.pop(|id| no_room || self.may_send(id)));
+            let now = Instant::now();
+            let may = |id| no_room || self.pace.may_send(id, &self.worlds, now);
+            let next = few.then(|| intake.pop(may));
             if let Some(message) = next.flatten() {
                 self.handle(message).await;
                 tokio::task::consume_budget().await;
                 continue;
+            }
+            if let Some(rest) = self.pace.rest_left(now) {
+                due = due.min(rest);
             }
             tokio::select! {
                 biased;
@@ -287,29 +283,6 @@ impl Dispatcher {
             }
         }
         no_room
-    }
-
-    /// Whether a workspace may send one more batch before one of its own has arrived.
-    fn may_send(&self, workspace: WorkspaceId) -> bool {
-        let Some(world) = self.worlds.get(&workspace) else {
-            return true;
-        };
-        if Instant::now() < self.shared_until {
-            world.in_flight_weight < HEAVIEST_BESIDE_OTHERS
-        } else {
-            world.in_flight < MOST_OF_ONE
-        }
-    }
-
-    /// Takes note of who has something stored: while several do, each has less on its way.
-    fn note_sender(&mut self, workspace: WorkspaceId) {
-        if self
-            .last_sender
-            .replace(workspace)
-            .is_some_and(|last| last != workspace)
-        {
-            self.shared_until = Instant::now() + SHARED_FOR;
-        }
     }
 
     async fn handle(&mut self, message: Msg) {
@@ -377,8 +350,7 @@ impl Dispatcher {
     /// Tells the workspaces that use a plugin what new runs of it take.
     fn plugins_changed(&mut self, plugin: &str, news: &[EventKind]) -> Vec<Told> {
         let uses = |agent: &Agent| {
-            let selector = agent.selector.as_ref();
-            agent.plugin.name == plugin || selector.is_some_and(|one| one.name == plugin)
+            agent.plugin.name == plugin || crate::choosing::selector_of(agent).name == plugin
         };
         let ids: Vec<WorkspaceId> = self
             .worlds
@@ -458,7 +430,6 @@ impl Dispatcher {
         keep: Vec<(Vec<u8>, Option<Vec<u8>>)>,
         ack: Ack,
     ) {
-        self.note_sender(workspace);
         let Some(world) = self.worlds.get_mut(&workspace) else {
             return;
         };
@@ -484,6 +455,7 @@ impl Dispatcher {
         batch.put.extend(keep);
         let weight = weight(&batch);
         world.in_flight_weight += weight;
+        self.pace.sent(workspace, weight, Instant::now());
         world.sent(&trees);
         let submitted = self.parts.store.submit(batch);
         let flight = Flight {

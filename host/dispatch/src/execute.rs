@@ -2,7 +2,7 @@
 
 use crate::plugins::PluginShelf;
 use adjutant_model::{AgentId, Choice, Ending, Member, WorkspaceId};
-use adjutant_run::{Asked, Finished, Job, Runner};
+use adjutant_run::{Asked, Finished, Job, NoChoice, Runner};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -23,16 +23,17 @@ pub trait Execute: Send + Sync + 'static {
         drop(tokio::spawn(task));
     }
 
-    /// Whom a selector, named by its digest, picks among candidates, the best first.
+    /// Whom a selector, named by its digest, picks among candidates, the best first; there is one. It
+    /// computes within the caller's task, one that [`Execute::begin`] has begun.
     ///
     /// # Errors
-    /// A sentence: the selector cannot be used, broke, or found nobody.
+    /// The selector cannot be used, broke, or found nobody.
     async fn choose(
         &self,
         selector: &str,
         asked: &Asked<'_>,
         team: &[Member],
-    ) -> Result<Vec<(AgentId, Choice)>, String>;
+    ) -> Result<Vec<(AgentId, Choice)>, NoChoice>;
 }
 
 /// Executes components.
@@ -54,20 +55,12 @@ impl Execute for Components {
                 };
             }
         };
-        let selector = match &job.selector {
-            Ok(digest) => self
-                .shelf
-                .component(digest)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
-        };
         // Known since it was loaded, also where its version was removed.
         let table = self.shelf.table();
         let described = table.described(&job.component);
         job.authority.manifest = described.map(|described| described.manifest.clone());
         // Boxed: the future holds a whole instance, and tasks are moved about.
-        Box::pin(self.runner.execute(job.with(component, selector))).await
+        Box::pin(self.runner.execute(job.with(component))).await
     }
 
     fn begin(&self, workspace: WorkspaceId, task: BoxFuture<'static, ()>) {
@@ -80,9 +73,9 @@ impl Execute for Components {
         selector: &str,
         asked: &Asked<'_>,
         team: &[Member],
-    ) -> Result<Vec<(AgentId, Choice)>, String> {
+    ) -> Result<Vec<(AgentId, Choice)>, NoChoice> {
         let component = self.shelf.component(selector).await;
-        let component = component.map_err(|error| error.to_string())?;
+        let component = component.map_err(|error| NoChoice::Unasked(error.to_string()))?;
         self.runner.choose(&component, asked, team).await
     }
 }

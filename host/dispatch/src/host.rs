@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) shelf: Arc<PluginShelf>,
     /// Asks selectors whom a boss would pick.
-    pub(crate) runner: Arc<Runner>,
+    pub(crate) execute: Arc<dyn Execute>,
     /// One backup at a time.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -188,7 +188,7 @@ impl Host {
         let runner = Runner::new(parts.engine.clone(), options.runner.clone(), limits.clone());
         let runner = Arc::new(runner);
         let execute = execute.unwrap_or_else(|| {
-            let (shelf, runner) = (shelf.clone(), runner.clone());
+            let shelf = shelf.clone();
             Arc::new(Components { shelf, runner })
         });
         let (messages, queue) = mpsc::channel(options.queue.max(1));
@@ -198,7 +198,7 @@ impl Host {
             messages: messages.clone(),
             store: parts.store.clone(),
             shelf: shelf.clone(),
-            runner,
+            execute: execute.clone(),
             clock: options.clock.clone(),
             engine: parts.engine.clone(),
             turns: turns.clone(),
@@ -223,8 +223,7 @@ impl Host {
             in_flight: FuturesOrdered::new(),
             starts: 0,
             reload_at: None,
-            last_sender: None,
-            shared_until: tokio::time::Instant::now(),
+            pace: crate::pace::Pace::new(tokio::time::Instant::now()),
             held,
             was_held: false,
             ending: false,
@@ -447,13 +446,18 @@ impl Host {
     }
 
     /// The same host, on which one change is asked for under a key: it happens once, however often it
-    /// is asked for. Plugins and teams are not covered: saving the same again changes nothing anyway.
+    /// is asked for. Registering plugins and saving teams are not covered: the same again changes nothing
+    /// anyway.
     #[must_use]
     pub fn with_key(&self, key: IdempotencyKey) -> Host {
         Host {
             inner: self.inner.clone(),
             key: Some(Arc::new(key)),
         }
+    }
+
+    pub(crate) fn key(&self) -> Option<&IdempotencyKey> {
+        self.key.as_deref()
     }
 
     /// Whether what is asked under this handle's key has happened already.

@@ -3,21 +3,17 @@
 //!
 //! Invariant: nothing here changes anything but [`Host::resume_run`].
 
-use crate::effects::DEFAULT_SELECTOR;
+use crate::choosing::{BossSelector, Question, Unanswered};
 use crate::host::{Host, HostError, Result};
 use crate::load;
 use crate::views::{Candidates, Page, Picks, RunRecording};
 use adjutant_model::{
-    Answer, Call, Command, PluginRef, Record, Refusal, Run, RunId, RunStatus, State, Token,
-    WorkspaceId,
+    Answer, Call, Command, Lot, Plugin, PluginRef, Record, Refusal, Run, RunId, RunStatus, State,
+    Token, WorkspaceId,
 };
-use adjutant_run::Asked;
 use adjutant_store::records;
-use std::time::Duration;
 use uuid::Uuid;
 
-/// How long a selector may take in all. It is stopped for computing too long before that.
-pub(crate) const CHOOSE_WITHIN: Duration = Duration::from_secs(15);
 /// Runs that are looked at for one page; the rest comes with the next page.
 const LOOKED_AT: usize = 2_000;
 /// Bytes of a journal that is taken over, about: it is stored in one batch, which a store limits too.
@@ -164,38 +160,28 @@ impl Host {
                 boss.name
             )));
         }
-        let shelf = &self.inner.shelf;
-        let wanted = boss.selector.clone();
-        let wanted = wanted.unwrap_or_else(|| PluginRef::parse(DEFAULT_SELECTOR));
-        let table = shelf.table();
-        let selector = table
-            .take(&wanted, RunId(Uuid::nil()), true)
-            .map_err(|why| conflict(format!("{} has no selector: {why}", boss.name)))?;
-        let component = shelf.component(&selector.digest).await?;
-        let asked = Asked {
+        let question = Question {
             workspace,
-            title,
-            description,
+            title: title.to_owned(),
+            description: description.to_owned(),
             request: match (request, description) {
                 ("", "") => title,
                 ("", description) => description,
                 (request, _) => request,
-            },
-            config_json: boss.config.to_string(),
+            }
+            .to_owned(),
+            config: boss.config.clone(),
+            team: found.team.clone(),
+            selector: BossSelector::of(boss, self.inner.execute.clone(), self.operator()),
         };
-        let choosing = self.inner.runner.choose(&component, &asked, &found.team);
-        let choices = tokio::time::timeout(CHOOSE_WITHIN, choosing).await;
-        let choices = choices.map_err(|_| {
-            HostError::Unavailable(format!(
-                "the selector {wanted} has not answered within {} s",
-                CHOOSE_WITHIN.as_secs()
-            ))
+        let picked = question.ask(Lot::ACTIVE, false).await;
+        let (selector, choices) = picked.map_err(|none| match none {
+            Unanswered::Nobody(why) => conflict(format!("{} would pick nobody: {why}", boss.name)),
+            Unanswered::Slow(why) => HostError::Unavailable(why),
         })?;
-        let choices =
-            choices.map_err(|why| conflict(format!("{} would pick nobody: {why}", boss.name)))?;
         Ok(Picks {
             choices,
-            selector: (**selector).clone(),
+            selector: Plugin::clone(&selector),
             candidates: found,
         })
     }

@@ -76,7 +76,7 @@ pub(crate) enum Result {
     External(Option<AgentId>),
 }
 
-/// A workspace's keys.
+/// A workspace's keys, or those of what concerns the whole host.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     kept: HashMap<Hash, Kept>,
@@ -127,6 +127,13 @@ impl Keys {
              again later, or without the header Idempotency-Key",
             limits.idempotency_keys
         )))
+    }
+
+    /// Lets go of a key whose effect could not be stored.
+    pub(crate) fn forget(&mut self, key: &IdempotencyKey) {
+        if let Some(kept) = self.kept.remove(&key.key) {
+            self.by_age.remove(&(kept.at, key.key));
+        }
     }
 
     /// Keeps a key; gives back what is to be stored with the effect. None where nothing happened.

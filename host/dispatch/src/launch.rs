@@ -13,7 +13,7 @@ use adjutant_model::{
     Agent, Authority, Branch, Command, Described, Ending, Journal, Outcome, Pending, Run, RunId,
     Ticket, Validation, Workspace, WorkspaceId, has_tries, will_retry,
 };
-use adjutant_run::{Clock, Finished, Job, Ledger};
+use adjutant_run::{Chooser, Clock, Finished, Job, Ledger};
 use adjutant_store::records;
 use futures::FutureExt as _;
 use futures::future::{AbortHandle, Abortable};
@@ -38,8 +38,8 @@ pub(crate) struct RunTask {
     /// What its plugin says of itself, where that is known already.
     pub(crate) described: Option<Arc<Described>>,
     pub(crate) request: String,
-    /// The digest of the selector, or why there is none.
-    pub(crate) selector: Result<String, String>,
+    /// Who chooses for its agent.
+    pub(crate) chooser: Arc<dyn Chooser>,
     pub(crate) cancel: CancellationToken,
     /// Its turn at the ticket's worktree, where the ticket has one.
     pub(crate) turn: Option<Turn>,
@@ -163,7 +163,7 @@ impl RunTask {
             boss: self.boss.clone(),
             request: self.request.clone(),
             component: self.run.plugin.digest.clone(),
-            selector: self.selector.clone(),
+            chooser: Ok(self.chooser.clone()),
             journal,
             worktree,
             ledger,

@@ -29,6 +29,7 @@ mod keys;
 mod launch;
 mod ledger;
 mod load;
+mod pace;
 mod plugins;
 mod reads;
 mod recovery;

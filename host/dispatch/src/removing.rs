@@ -4,8 +4,7 @@
 //! so that they go on after a restart, and so that what they did can be replayed.
 
 use crate::host::{Host, HostError, Result};
-use adjutant_model::{Agent, Moment, PluginRef, Plugins, Refusal, RunId, State};
-use uuid::Uuid;
+use adjutant_model::{Agent, Lot, Moment, PluginRef, Plugins, Refusal, State};
 
 /// Agents that an error names.
 const NAMED: usize = 10;
@@ -17,6 +16,9 @@ impl Host {
     /// One that comes with the host stays. One that is the plugin or the selector of agents with
     /// tickets that are not over stays too, unless `force` says that those may fail.
     pub async fn remove_plugin(&self, name: &str, version: &str, force: bool) -> Result<()> {
+        if self.has_stepped()? {
+            return Ok(());
+        }
         let wanted = PluginRef {
             name: name.to_owned(),
             version: Some(version.to_owned()),
@@ -50,7 +52,7 @@ impl Host {
                 )));
             }
         }
-        self.operator().remove(name, version).await
+        self.operator().remove(name, version, self.key()).await
     }
 
     fn moment(&self) -> Moment<'static> {
@@ -65,9 +67,8 @@ impl Host {
 /// Names of a workspace's agents with tickets that are not over, which a table serves and what is left
 /// of it does not.
 fn users(state: &State, table: &Plugins, left: &Plugins) -> Vec<String> {
-    // Whom a canary's share would fall to does not matter here: no run has the least of all ids.
     let serves = |plugins: &Plugins, wanted: &PluginRef, selector: bool| {
-        plugins.take(wanted, RunId(Uuid::nil()), selector).is_ok()
+        plugins.take(wanted, Lot::ACTIVE, selector).is_ok()
     };
     let lost = |wanted: &PluginRef, selector: bool| {
         serves(table, wanted, selector) && !serves(left, wanted, selector)

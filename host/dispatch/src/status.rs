@@ -25,6 +25,8 @@ pub struct HostStatus {
     pub queue: Share,
     /// What the store was given since the start.
     pub store: HandedIn,
+    /// The versions of the contract that components may be made for, one of each line.
+    pub contract: Vec<String>,
     /// How plugins are bounded.
     pub plugins: PluginBounds,
     /// How large things may become.
@@ -99,6 +101,7 @@ impl Host {
                 most: queue.max_capacity(),
             },
             store: inner.store.handed_in(),
+            contract: adjutant_component::contract_versions(),
             plugins: self.plugin_bounds(),
             limits: self.limits().clone(),
         })

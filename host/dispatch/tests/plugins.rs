@@ -2,7 +2,6 @@
 
 mod common;
 
-use adjutant_component::World;
 use adjutant_dispatch::{HostError, HostOptions, How, NewPlugin, PluginState, Step};
 use adjutant_model::{Limits, Refusal};
 use common::Bench;
@@ -122,23 +121,5 @@ async fn how_versions_stand_is_the_same_after_a_restart() {
     assert_eq!(stands(&bench), [PluginState::Active]);
     let view = bench.host.rollout("mine").await.expect("it is there");
     assert_eq!(view.rollout.history.len(), 1);
-    bench.host.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_selector_is_not_tried_for_it_has_no_runs() {
-    let bench = Bench::start().await;
-    let mut skills = common::wasm("skills");
-    skills.extend([0, 2, 1, 7]);
-    assert_eq!(
-        adjutant_component::check(&skills, usize::MAX, None).ok(),
-        Some(World::Selector)
-    );
-    let new = NewPlugin {
-        activation: adjutant_dispatch::Activation::Canary(10),
-        ..NewPlugin::named("skills", "9.0.0", skills)
-    };
-    let refused = bench.host.add_plugin(new).await.expect_err("it is refused");
-    assert!(refused.to_string().contains("is a selector"), "{refused}");
     bench.host.shutdown().await;
 }

@@ -70,7 +70,7 @@ pub use plan::{PlanPhase, PlanTask, Priority, WorkPlan};
 pub use plugins::{Described, NoPlugin, Plugins};
 pub use refusal::{Refusal, Violation};
 pub use report::{Branch, Confidence, Join, Joined, ReportOutcome, TaskReport, WorkResult};
-pub use rollout::{Canary, Change, Counted, Drain, Moment, Rollout, Tally, Turn, Verdict};
+pub use rollout::{Canary, Change, Counted, Drain, Lot, Moment, Rollout, Tally, Turn, Verdict};
 pub use run::{First, Given, Plugin, Resumed, Run, RunStatus, Wait, WaitKind, World};
 pub use source::{Origin, Source};
 pub use state::State;

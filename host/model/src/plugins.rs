@@ -1,11 +1,13 @@
 //! The plugins that a host has, by name and version, and which of them new runs take.
 //!
-//! Invariant: a version names one digest for ever, but for those that come with the host.
+//! Invariants:
+//! - A version names one digest for ever, but for those that come with the host.
+//! - Where signatures are required, nothing starts on a version without one that counts.
 
 use crate::rollout::Moment;
-use crate::{ConfigSchema, Manifest, Plugin, PluginRef, Refusal, Rollout, RunId, Violation, World};
+use crate::{ConfigSchema, Lot, Manifest, Plugin, PluginRef, Refusal, Rollout, Violation, World};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ pub struct Plugins {
     rollouts: BTreeMap<String, Arc<Rollout>>,
     /// Manifests by digest, also of versions that were removed while runs are pinned to them.
     described: HashMap<String, Arc<Described>>,
+    /// The keys of which one has to have signed what is used; none where that is not required.
+    signers: Option<Arc<BTreeSet<String>>>,
 }
 
 /// What a component says of itself, ready to be used.
@@ -153,6 +157,49 @@ impl Plugins {
             .insert(rollout.name.clone(), Arc::new(rollout));
     }
 
+    /// Lets nothing start on what none of these keys has signed, but on what comes with the host. The keys
+    /// are named as in [`Source::signed_by`](crate::Source::signed_by).
+    pub fn require_signers(&mut self, keys: impl IntoIterator<Item = String>) {
+        self.signers = Some(Arc::new(keys.into_iter().collect()));
+    }
+
+    /// Whether nothing starts on a version, for it lacks a signature that counts. Runs that have started
+    /// go on.
+    pub fn is_barred(&self, plugin: &Plugin) -> bool {
+        let Some(signers) = self.signers.as_ref().filter(|_| !plugin.builtin) else {
+            return false;
+        };
+        let signed_by = plugin.source.signed_by.as_ref();
+        signed_by.is_none_or(|key| !signers.contains(key))
+    }
+
+    /// Refuses what nothing may start on.
+    ///
+    /// # Errors
+    /// Says what to do.
+    pub fn check_barred(&self, plugin: &Plugin) -> Result<(), Refusal> {
+        if !self.is_barred(plugin) {
+            return Ok(());
+        }
+        Err(Refusal::Denied(format!(
+            "{}@{} is not signed by a key that this host trusts, and nothing starts on it: the host takes \
+             signed plugins only (`require_signed`). Install it once more with its signature beside it, or \
+             have its signer's key trusted",
+            plugin.name, plugin.version
+        )))
+    }
+
+    /// Notes where a version comes from, anew: it was not signed before. Whether there is one.
+    pub fn vouch(&mut self, plugin: Plugin) -> bool {
+        let versions = self.by_name.get_mut(&plugin.name).into_iter().flatten();
+        let mut known = versions.filter(|known| known.version == plugin.version);
+        let Some(known) = known.next() else {
+            return false;
+        };
+        *known = Arc::new(plugin);
+        true
+    }
+
     /// Takes note of what a component says of itself.
     pub fn describe(&mut self, digest: &str, described: Arc<Described>) {
         self.described.insert(digest.to_owned(), described);
@@ -190,28 +237,24 @@ impl Plugins {
         Ok(plugin)
     }
 
-    /// The one that a new run takes: of a name alone the active one, or the canary where the run is in
-    /// its share; the active one also in place of a version that is drained.
+    /// The one that a new run takes, or a choice of a selector: of a name alone the active one, or the
+    /// canary where what it draws is in its share; the active one also in place of a version that is
+    /// drained.
     pub fn take(
         &self,
         wanted: &PluginRef,
-        run: RunId,
+        lot: Lot,
         selector: bool,
     ) -> Result<&Arc<Plugin>, NoPlugin> {
         let found = self.resolve(wanted, selector).map_err(NoPlugin::Fails)?;
-        let Some(rollout) = self.rollouts.get(&wanted.name) else {
-            return Ok(found);
+        let plugin = match self.rollouts.get(&wanted.name) {
+            None => Some(found),
+            Some(rollout) => match &wanted.version {
+                Some(_) if !rollout.drains(&found.version) => Some(found),
+                Some(_) => self.active(&wanted.name),
+                None => self.drawn(rollout, lot),
+            },
         };
-        let version = match &wanted.version {
-            Some(_) if !rollout.drains(&found.version) => return Ok(found),
-            Some(_) => rollout.active.as_deref(),
-            None => rollout.version_for(run),
-        };
-        let versions = self.by_name.get(&wanted.name).into_iter().flatten();
-        let plugin = version.and_then(|version| {
-            let mut versions = versions.into_iter();
-            versions.find(|plugin| plugin.version == version)
-        });
         let Some(plugin) = plugin else {
             return Err(NoPlugin::Waits(format!(
                 "plugin {} has no active version; it goes on when one is made active: `adjutant plugin \
@@ -220,7 +263,22 @@ impl Plugins {
             )));
         };
         fits(wanted, plugin, selector).map_err(NoPlugin::Fails)?;
-        Ok(plugin)
+        match self.check_barred(plugin) {
+            Ok(()) => Ok(plugin),
+            Err(refusal) => Err(NoPlugin::Waits(refusal.to_string())),
+        }
+    }
+
+    /// The active version, or the canary where that is drawn and may be used.
+    fn drawn(&self, rollout: &Rollout, lot: Lot) -> Option<&Arc<Plugin>> {
+        let version = rollout.version_for(lot)?;
+        let drawn = self
+            .versions(&rollout.name)
+            .find(|plugin| plugin.version == version)?;
+        match self.is_barred(drawn) {
+            true => self.active(&rollout.name),
+            false => Some(drawn),
+        }
     }
 
     fn unknown(&self, wanted: &PluginRef) -> Refusal {

@@ -233,3 +233,43 @@ fn a_manifest_bounds_whom_tickets_are_assigned_to() {
     };
     assert!(why.contains("no grant `assign_to` names it"), "{why}");
 }
+
+#[test]
+fn nothing_starts_on_what_is_not_signed_where_that_is_required() {
+    let mut story = story();
+    let signed = |story: &mut Story, version: &str, key: &str| {
+        let found = story
+            .plugins
+            .versions("worker")
+            .find(|one| one.version == version);
+        let mut plugin = Plugin::clone(found.expect("it is there"));
+        plugin.source.signed_by = Some(key.to_owned());
+        plugin.builtin = false;
+        assert!(story.plugins.vouch(plugin));
+    };
+    signed(&mut story, "1.0.0", "A");
+    signed(&mut story, "2.0.0", "A");
+    change(&mut story, |rollout| {
+        rollout.activate("1.0.0", AT).expect("it is there");
+        rollout.try_out("2.0.0", 99, AT).expect("it may be tried");
+    });
+    story.plugins.require_signers(["B".to_owned()]);
+    let waits = give(&mut story);
+    assert_eq!(story.ticket(waits).run, None, "neither key counts");
+    // The canary's share goes to the active version, which has a signature that counts now.
+    signed(&mut story, "1.0.0", "B");
+    let told = story.run(Command::PluginsChanged { news: Vec::new() });
+    told.expect("it is told");
+    assert_eq!(taken(&story, waits), "1.0.0");
+    for _ in 0..20 {
+        let ticket = give(&mut story);
+        assert_eq!(taken(&story, ticket), "1.0.0");
+    }
+    signed(&mut story, "2.0.0", "B");
+    let mut versions: Vec<String> = Vec::new();
+    for _ in 0..20 {
+        let ticket = give(&mut story);
+        versions.push(taken(&story, ticket));
+    }
+    assert!(versions.contains(&"2.0.0".to_owned()), "{versions:?}");
+}

@@ -28,6 +28,6 @@ mod start;
 
 pub use ending::{Finished, RunStop};
 pub use offline::{Onlooker, Recording, ReplayEnd, Replayed, Stage};
-pub use ports::{Called, Clock, Gone, Ledger};
+pub use ports::{Called, Chooser, Clock, Gone, Ledger};
 pub use runner::{Job, Runner, RunnerOptions};
-pub use selecting::Asked;
+pub use selecting::{Asked, NoChoice};

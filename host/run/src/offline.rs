@@ -161,7 +161,7 @@ fn job(recording: Recording, component: Arc<Component>) -> Job {
         boss: recording.boss.map(Arc::new),
         request: recording.request,
         component,
-        selector: Err(NO_WORLD.to_owned()),
+        chooser: Err(NO_WORLD.to_owned()),
         journal: recording.journal,
         worktree: None,
         ledger: Arc::new(NoWorld),

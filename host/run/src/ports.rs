@@ -1,7 +1,9 @@
 //! What a run needs of the dispatcher above it.
 
+use crate::selecting::Asked;
 use adjutant_model::{
-    CallError, ChannelId, GuestCall, Member, Message, Pending, Reply, RunId, TicketId, Timestamp,
+    AgentId, CallError, ChannelId, Choice, GuestCall, Lot, Member, Message, Pending, Reply, RunId,
+    TicketId, Timestamp,
 };
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -53,6 +55,22 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Logs what the guest or a command printed.
     async fn output(&self, run: RunId, stream: &'static str, text: String);
+}
+
+/// A boss's selector.
+#[async_trait]
+pub trait Chooser: Send + Sync + 'static {
+    /// Whom it picks among candidates. It computes within the caller's own task. `lot` decides which of
+    /// its versions is asked where one is tried: the same question draws the same lot.
+    ///
+    /// # Errors
+    /// A sentence: there is none that can be used, it broke, or found nobody.
+    async fn choose(
+        &self,
+        asked: &Asked<'_>,
+        team: &[Member],
+        lot: Lot,
+    ) -> Result<(AgentId, Choice), String>;
 }
 
 /// What became of a call.

@@ -1,8 +1,7 @@
 //! Running components: one runner for each host.
 
 use crate::ending::Finished;
-use crate::ports::{Clock, Ledger};
-use crate::selecting::Chooser;
+use crate::ports::{Chooser, Clock, Ledger};
 use crate::session::{Session, Shared};
 use crate::start::{Start, broke};
 use adjutant_component::{
@@ -62,8 +61,8 @@ pub struct Job<C = Arc<Component>> {
     pub request: String,
     /// The plugin's component.
     pub component: C,
-    /// The component that chooses for this agent, or why there is none.
-    pub selector: Result<C, String>,
+    /// Who chooses for this agent, or why nobody does.
+    pub chooser: Result<Arc<dyn Chooser>, String>,
     /// The journal so far.
     pub journal: Journal,
     /// The ticket's worktree, if its workspace links repositories.
@@ -80,7 +79,7 @@ pub struct Job<C = Arc<Component>> {
 
 impl<C> Job<C> {
     /// The same start with other code.
-    pub fn with<D>(self, component: D, selector: Result<D, String>) -> Job<D> {
+    pub fn with<D>(self, component: D) -> Job<D> {
         Job {
             run: self.run,
             ticket: self.ticket,
@@ -88,7 +87,7 @@ impl<C> Job<C> {
             boss: self.boss,
             request: self.request,
             component,
-            selector,
+            chooser: self.chooser,
             journal: self.journal,
             worktree: self.worktree,
             ledger: self.ledger,
@@ -123,10 +122,7 @@ impl Runner {
             Ok(prepared) => prepared,
             Err(error) => return broke(Vec::new(), error.to_string()),
         };
-        let chooser: Chooser = match &job.selector {
-            Ok(component) => self.selector(component).map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
-        };
+        let chooser = job.chooser.clone();
         let (session, start) = Start::of(job, chooser, self.limits.clone());
         let work = prepared.work(session, context(&start), &start.task);
         let crowded = || self.engine.permits().is_crowded();

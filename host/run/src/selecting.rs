@@ -2,16 +2,15 @@
 
 use crate::convert;
 use crate::ending::RunStop;
-use crate::ports::Gone;
+use crate::ports::{Chooser, Gone};
 use crate::runner::Runner;
 use crate::session::{Session, stop};
 use adjutant_component::bindings::{Candidate, Choice as Chosen, Question, types};
-use adjutant_component::{Component, Context, HostResult, PreparedSelector};
-use adjutant_model::{AgentId, Assignment, Choice, Confidence, Member, WorkspaceId, text};
+use adjutant_component::{Component, Context, HostResult, PreparedSelector, Stop};
+use adjutant_model::{AgentId, Assignment, Choice, Confidence, Lot, Member, WorkspaceId, text};
+use async_trait::async_trait;
+use serde_json::Value;
 use std::sync::Arc;
-
-/// A boss's selector, or why it has none that can be used.
-pub(crate) type Chooser = Result<Arc<PreparedSelector>, String>;
 
 /// Bytes of a reason that are kept.
 const REASON: usize = 1_000;
@@ -32,12 +31,15 @@ impl Session {
         let team = team.map_err(|Gone(why)| stop(RunStop::Gone(why)))?;
         let mut choices = Vec::with_capacity(assignments.len());
         let mut team = team;
-        for assignment in assignments {
+        for (at, assignment) in assignments.iter().enumerate() {
             if assignment.assignee.is_some() {
                 choices.push(None);
                 continue;
             }
-            let choice = self.choose(assignment, &team).await;
+            // Asked again after a crash, it is the same choice.
+            let number = u64::from(self.place()) << 32 | at as u64;
+            let lot = Lot::of_choice(self.run.0, number);
+            let choice = self.choose(assignment, &team, lot).await;
             // What is handed out in this same call counts for the next choice.
             if let Ok((agent, _)) = &choice {
                 for member in team.iter_mut().filter(|member| member.id == *agent) {
@@ -53,18 +55,17 @@ impl Session {
         &self,
         assignment: &Assignment,
         team: &[Member],
+        lot: Lot,
     ) -> Result<(AgentId, Choice), String> {
-        let selector = self.chooser.as_ref().map_err(Clone::clone)?;
-        let question = Asked {
+        let chooser = self.chooser.as_ref().map_err(Clone::clone)?;
+        let asked = Asked {
             workspace: self.agent.workspace,
             title: &assignment.title,
             description: &assignment.description,
             request: &self.request,
-            config_json: self.agent.config.to_string(),
+            config: &self.agent.config,
         };
-        // Within the run's own task.
-        let choices = ask(selector, question.question(), question.workspace, team).await?;
-        first(choices, team)
+        chooser.choose(&asked, team, lot).await
     }
 }
 
@@ -79,64 +80,115 @@ pub struct Asked<'a> {
     pub description: &'a str,
     /// What the person who started it all asked for.
     pub request: &'a str,
-    /// The boss's configuration, as JSON.
-    pub config_json: String,
+    /// The boss's configuration.
+    pub config: &'a Value,
+}
+
+/// Why a selector has given no choice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoChoice {
+    /// By its own fault: it trapped, or hit a limit of its own.
+    #[error("the selector broke: {0}")]
+    Faulted(String),
+    /// It has answered, and there is nobody.
+    #[error("{0}")]
+    Nobody(String),
+    /// It could not be asked, which says nothing about it.
+    #[error("the selector cannot be asked: {0}")]
+    Unasked(String),
+}
+
+impl NoChoice {
+    /// What it says of the selector's version, as the end of a run does of its plugin: true for a fault;
+    /// none where it says nothing.
+    pub fn fault(&self) -> Option<bool> {
+        match self {
+            NoChoice::Faulted(_) => Some(true),
+            NoChoice::Nobody(_) => Some(false),
+            NoChoice::Unasked(_) => None,
+        }
+    }
 }
 
 impl Runner {
-    /// Whom a selector picks among candidates, the best first: a delegation takes the first. Nothing
-    /// is changed by asking.
+    /// Whom a selector picks among candidates, the best first: a delegation takes the first, and there is
+    /// one. It computes within the caller's task, which is to be one that the engine polls. Nothing is
+    /// changed by asking.
     ///
     /// # Errors
-    /// A sentence: the selector broke, or found nobody.
+    /// The selector broke, or found nobody.
     pub async fn choose(
         &self,
         selector: &Arc<Component>,
         asked: &Asked<'_>,
         team: &[Member],
-    ) -> Result<Vec<(AgentId, Choice)>, String> {
-        let prepared = self.selector(selector).map_err(|error| error.to_string())?;
-        let (question, workspace, team) = (asked.question(), asked.workspace, team.to_vec());
-        let asking = async move {
-            let choices = ask(&prepared, question, workspace, &team).await?;
-            first(choices.clone(), &team)?;
-            Ok(choices)
-        };
-        let asking = self.engine().spawn(workspace.0.as_u128(), asking);
-        asking.await.unwrap_or_else(|lost| Err(lost.to_string()))
+    ) -> Result<Vec<(AgentId, Choice)>, NoChoice> {
+        let prepared = self.selector(selector);
+        let prepared = prepared.map_err(|error| NoChoice::Unasked(error.to_string()))?;
+        ask(&prepared, asked, team).await
+    }
+
+    /// A chooser that always asks this component.
+    ///
+    /// # Errors
+    /// A sentence: it is no selector.
+    pub fn chooser(&self, selector: &Arc<Component>) -> Result<Arc<dyn Chooser>, String> {
+        let prepared = self.selector(selector);
+        prepared
+            .map(|prepared| Arc::new(One(prepared)) as Arc<dyn Chooser>)
+            .map_err(|error| error.to_string())
     }
 }
 
-impl Asked<'_> {
-    fn question(&self) -> Question {
-        Question {
-            title: self.title.to_owned(),
-            description: self.description.to_owned(),
-            request: self.request.to_owned(),
-            config_json: self.config_json.clone(),
-        }
+/// A chooser that always asks the same component.
+struct One(Arc<PreparedSelector>);
+
+#[async_trait]
+impl Chooser for One {
+    async fn choose(
+        &self,
+        asked: &Asked<'_>,
+        team: &[Member],
+        _: Lot,
+    ) -> Result<(AgentId, Choice), String> {
+        let choices = ask(&self.0, asked, team).await;
+        let choices = choices.map_err(|none| none.to_string())?;
+        choices.into_iter().next().ok_or_else(|| nobody(team))
     }
 }
 
 async fn ask(
     selector: &PreparedSelector,
-    question: Question,
-    workspace: WorkspaceId,
+    asked: &Asked<'_>,
     team: &[Member],
-) -> Result<Vec<(AgentId, Choice)>, String> {
+) -> Result<Vec<(AgentId, Choice)>, NoChoice> {
+    let question = Question {
+        title: asked.title.to_owned(),
+        description: asked.description.to_owned(),
+        request: asked.request.to_owned(),
+        config_json: asked.config.to_string(),
+    };
     let candidates: Vec<Candidate> = team.iter().map(candidate).collect();
     let context = Context {
-        owner: workspace.0.as_u128(),
+        owner: asked.workspace.0.as_u128(),
         ..Context::default()
     };
     let answer = selector.choose(context, &question, &candidates).await;
-    let choices = answer
-        .map_err(|stop| format!("the selector broke: {stop}"))?
-        .map_err(|why| format!("the selector could not choose: {}", text::cut(&why, REASON)))?;
-    Ok(choices
-        .into_iter()
-        .filter_map(|chosen| known(chosen, team))
-        .collect())
+    let answer = answer.map_err(|stop| match stop {
+        // A selector makes no host calls, so nobody else stops it.
+        Stop::InstantiateFailed(_) => NoChoice::Unasked(stop.to_string()),
+        stop => NoChoice::Faulted(stop.to_string()),
+    })?;
+    let choices = answer.map_err(|why| {
+        let why = text::cut(&why, REASON);
+        NoChoice::Nobody(format!("the selector could not choose: {why}"))
+    })?;
+    let choices = choices.into_iter();
+    let choices: Vec<_> = choices.filter_map(|chosen| known(chosen, team)).collect();
+    if choices.is_empty() {
+        return Err(NoChoice::Nobody(nobody(team)));
+    }
+    Ok(choices)
 }
 
 fn candidate(member: &Member) -> Candidate {
@@ -161,13 +213,10 @@ fn known(chosen: Chosen, team: &[Member]) -> Option<(AgentId, Choice)> {
     Some((member.id, Choice { reason, confidence }))
 }
 
-/// The choice that counts.
-fn first(choices: Vec<(AgentId, Choice)>, team: &[Member]) -> Result<(AgentId, Choice), String> {
-    choices.into_iter().next().ok_or_else(|| {
-        let names: Vec<&str> = team.iter().map(|member| member.name.as_str()).collect();
-        format!(
-            "the selector found nobody in the team that fits ({})",
-            names.join(", ")
-        )
-    })
+fn nobody(team: &[Member]) -> String {
+    let names: Vec<&str> = team.iter().map(|member| member.name.as_str()).collect();
+    format!(
+        "the selector found nobody in the team that fits ({})",
+        names.join(", ")
+    )
 }

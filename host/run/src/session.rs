@@ -3,8 +3,7 @@
 use crate::ending::RunStop;
 use crate::offline::Offline;
 use crate::output::Output;
-use crate::ports::{Called, Clock, Gone, Ledger};
-use crate::selecting::Chooser;
+use crate::ports::{Called, Chooser, Clock, Gone, Ledger};
 use adjutant_component::{GuestClock, GuestTime, HostError, HostResult, HostStop};
 use adjutant_connect::ports::{OutsideError, Worktree};
 use adjutant_model::{
@@ -43,7 +42,8 @@ pub(crate) struct Session {
     pub(crate) limits: Arc<Limits>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) worktree: Option<Arc<dyn Worktree>>,
-    pub(crate) chooser: Chooser,
+    /// The agent's selector, or why it has none.
+    pub(crate) chooser: Result<Arc<dyn Chooser>, String>,
     pub(crate) cancel: CancellationToken,
     pub(crate) shared: Arc<Shared>,
     journal: Journal,
@@ -140,7 +140,8 @@ pub(crate) struct Begin {
     pub(crate) limits: Arc<Limits>,
     pub(crate) journal: Journal,
     pub(crate) worktree: Option<Arc<dyn Worktree>>,
-    pub(crate) chooser: Chooser,
+    /// The agent's selector, or why it has none.
+    pub(crate) chooser: Result<Arc<dyn Chooser>, String>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) guest_clock: Arc<GuestClock>,
@@ -327,6 +328,11 @@ impl Session {
         let (at, reply) = self.settle(called).await?;
         self.answered(&call, at, &reply);
         Ok(reply)
+    }
+
+    /// The place in the journal of the call that the guest makes now.
+    pub(crate) fn place(&self) -> u32 {
+        self.next
     }
 
     /// Whether a call is still to be replayed: then nothing need be prepared for it.

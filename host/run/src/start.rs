@@ -2,9 +2,8 @@
 
 use crate::convert;
 use crate::ending::{Finished, RunStop, why};
-use crate::ports::Ledger;
+use crate::ports::{Chooser, Ledger};
 use crate::runner::{Job, RunnerOptions};
-use crate::selecting::Chooser;
 use crate::session::{Begin, Session, Shared, check_output, check_text};
 use adjutant_component::bindings::{Failure, Report, Task};
 use adjutant_component::{GuestClock, Stop};
@@ -36,7 +35,11 @@ pub(crate) struct Start {
 
 impl Start {
     /// Makes a job's session.
-    pub(crate) fn of<C>(job: Job<C>, chooser: Chooser, limits: Arc<Limits>) -> (Session, Start) {
+    pub(crate) fn of<C>(
+        job: Job<C>,
+        chooser: Result<Arc<dyn Chooser>, String>,
+        limits: Arc<Limits>,
+    ) -> (Session, Start) {
         let shared = Arc::new(Shared::new());
         let first = job.run.first();
         let guest_clock = Arc::new(GuestClock::new(first.queued_at.saturating_mul(1_000_000)));

@@ -122,6 +122,17 @@ async fn a_ticket_from_its_making_to_its_report() {
     assert!(all.next().await.is_none() || all.next().await.is_none());
 }
 
+/// An operator sees which components a host takes before any is uploaded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_says_which_versions_of_the_contract_are_offered() {
+    let api = Api::start().await;
+    let contract = api.get("/v1/status").await["contract"].clone();
+    let versions = adjutant_component::contract_versions();
+    let package = "adjutant:agent";
+    assert_eq!(contract, json!({"package": package, "versions": versions}));
+    assert!(!versions.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_pages_versions_and_streams() {
     let api = Api::start().await;

@@ -5,7 +5,7 @@ use crate::outside::Outside;
 use crate::script::{Role, Script};
 use adjutant_dispatch::Execute;
 use adjutant_model::{AgentId, Choice, Confidence, Limits, Member};
-use adjutant_run::{Asked, Finished, Job, RunnerOptions, native};
+use adjutant_run::{Asked, Finished, Job, NoChoice, RunnerOptions, native};
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl Execute for Actors {
         _selector: &str,
         _asked: &Asked<'_>,
         team: &[Member],
-    ) -> Result<Vec<(AgentId, Choice)>, String> {
+    ) -> Result<Vec<(AgentId, Choice)>, NoChoice> {
         let mut dice = self.dice();
         sleep(Duration::from_millis(dice.roll(50))).await;
         let choice = Choice {
@@ -89,7 +89,8 @@ impl Execute for Actors {
             confidence: Confidence::Low,
         };
         let at = usize::try_from(dice.roll(team.len().max(1) as u64)).unwrap_or_default();
-        let member = team.get(at).ok_or("there is nobody")?;
+        let nobody = || NoChoice::Nobody("there is nobody".to_owned());
+        let member = team.get(at).ok_or_else(nobody)?;
         Ok(vec![(member.id, choice)])
     }
 }

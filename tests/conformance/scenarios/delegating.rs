@@ -250,10 +250,6 @@ pub(super) fn plan(cast: &Cast<'_>) -> Value {
     assert_eq!(answers[0], Value::Null);
     refused(&answers[1], "invalid", "p9");
     let shown = cast.server.ticket(&ticket)["plan"].clone();
-    let underscored = plan
-        .to_string()
-        .replace("-to-", "_to_")
-        .replace("d-b", "d_b");
     for word in [
         "The plan",
         "In two steps.",
@@ -262,10 +258,7 @@ pub(super) fn plan(cast: &Cast<'_>) -> Value {
         "builder",
         cast.id("one"),
     ] {
-        assert!(
-            underscored.contains(word) && shown.to_string().contains(word),
-            "{word}: {shown}"
-        );
+        assert!(shown.to_string().contains(word), "{word}: {shown}");
     }
     assert_ne!(
         shown["phases"][0]["execution"], shown["phases"][1]["execution"],

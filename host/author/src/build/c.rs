@@ -121,18 +121,23 @@ struct Zig<'a> {
 }
 
 impl Zig<'_> {
-    fn command(&self, cpp: bool) -> Command {
+    /// `cache` is a folder of zig's own below the project's.
+    fn command(&self, cpp: bool, cache: &str) -> Command {
         let mut command = Command::new(&self.venv.python);
         // zig builds its C library once and keeps it with the compiler, not in the user's own cache.
-        let cache = self.venv.bin.with_file_name("zig-cache");
+        let library = self.venv.bin.with_file_name("zig-cache");
         command
             .args(["-m", "ziglang", if cpp { "c++" } else { "cc" }])
             .args(FLAGS)
             .current_dir(self.context.project.root())
-            .env("ZIG_GLOBAL_CACHE_DIR", &cache)
-            .env("ZIG_LOCAL_CACHE_DIR", self.context.work.join("zig"))
+            .env("ZIG_GLOBAL_CACHE_DIR", library)
+            .env("ZIG_LOCAL_CACHE_DIR", self.cache(cache))
             .env("NO_COLOR", "1");
         command
+    }
+
+    fn cache(&self, name: &str) -> PathBuf {
+        self.context.work.join("zig").join(name)
     }
 
     /// Compiles one source. What is not the project's own is kept as long as it and its headers are the
@@ -153,7 +158,7 @@ impl Zig<'_> {
         if !own && object.is_file() {
             return Ok(object);
         }
-        let mut command = self.command(cpp);
+        let mut command = self.command(cpp, &stem);
         if cpp {
             command.args(CPP_FLAGS);
         } else {
@@ -177,7 +182,14 @@ impl Zig<'_> {
             .arg("-o")
             .arg(&object);
         let step = format!("compiling {} with zig", shown.display());
-        self.context.run(&step, &mut command)?;
+        let warned = || self.context.warnings.borrow().len();
+        let before = warned();
+        self.context.compile(&step, &mut command)?;
+        if warned() > before && self.cache(&stem).exists() {
+            // From its cache zig would give the object again without a word.
+            let cache = self.cache(&stem);
+            fs::remove_dir_all(&cache).map_err(super::unwritable(&cache))?;
+        }
         Ok(object)
     }
 
@@ -200,7 +212,8 @@ impl Zig<'_> {
 
     fn link(&self, objects: &[PathBuf]) -> Result<PathBuf, BuildError> {
         let module = self.context.work.join("core.wasm");
-        let mut command = self.command(self.context.project.language() == Language::Cpp);
+        let cpp = self.context.project.language() == Language::Cpp;
+        let mut command = self.command(cpp, "link");
         command
             // zig compiles its library while it links; its warnings are of no use to an author.
             .args(["-w", "-mexec-model=reactor"])

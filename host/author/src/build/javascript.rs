@@ -48,6 +48,8 @@ pub(super) fn build(context: &Context<'_>) -> Result<PathBuf, BuildError> {
     let mut node = node(&bin);
     node.arg(script).arg(settings).current_dir(root);
     context.run("bundling, and making a component", &mut node)?;
+    let warnings = super::read(&context.work.join("warnings.json"))?;
+    context.warn(serde_json::from_slice(&warnings).unwrap_or_default());
     Ok(context.work.join("component.wasm"))
 }
 

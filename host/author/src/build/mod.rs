@@ -13,6 +13,7 @@ mod other;
 mod python;
 mod run;
 mod rust;
+mod warnings;
 
 pub use run::{path_with, run_told};
 
@@ -20,6 +21,7 @@ use crate::toolchain::{ToolchainError, Toolchains};
 use crate::{Language, Progress, Project, embedded, section};
 use adjutant_component::{LoadError, World};
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,8 @@ pub struct Built {
     pub bytes: u64,
     /// `sha256:` and its hash.
     pub digest: String,
-    /// What the tools warned of, and what an author would want to know.
+    /// What the language's compiler warned of in its own words, one text for each warning, without the
+    /// word `warning` before it. Python's and Go's compilers never warn.
     pub warnings: Vec<String>,
 }
 
@@ -55,6 +58,8 @@ pub struct Context<'a> {
     pub toolchains: &'a Toolchains<'a>,
     /// Who is told how far it is.
     pub progress: &'a dyn Progress,
+    /// What the compiler has warned of so far.
+    warnings: RefCell<Vec<String>>,
 }
 
 /// Why there is no component. Each text says what to do, or holds the tool's own words.
@@ -127,6 +132,21 @@ impl Context<'_> {
         run_told(self.progress, step, command)
     }
 
+    /// Runs a compiler: as [`Context::run`], and what it warns of is kept for [`Built::warnings`].
+    ///
+    /// # Errors
+    /// It does not start, or it fails: then with all that it said.
+    pub fn compile(&self, step: &str, command: &mut Command) -> Result<String, BuildError> {
+        let said = run::run_heard(self.progress, step, command)?;
+        self.warn(warnings::of(&said.words));
+        Ok(said.output)
+    }
+
+    /// Keeps warnings for [`Built::warnings`].
+    pub fn warn(&self, warnings: Vec<String>) {
+        self.warnings.borrow_mut().extend(warnings);
+    }
+
     /// The project's main source file: the one that it names, else the first of these that is there.
     ///
     /// # Errors
@@ -178,6 +198,7 @@ pub fn build(project: &Project, progress: &dyn Progress) -> Result<Built, BuildE
         work: hidden.join("work"),
         toolchains: &toolchains,
         progress,
+        warnings: RefCell::default(),
     };
     make_dir(&context.work)?;
     let lock_path = hidden.join("lock");
@@ -225,7 +246,7 @@ fn finish(context: &Context<'_>, made: &Path) -> Result<Built, BuildError> {
         bytes: bytes.len() as u64,
         digest: digest(&bytes),
         path,
-        warnings: Vec::new(),
+        warnings: warnings::bounded(context.warnings.take()),
     })
 }
 

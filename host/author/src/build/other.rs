@@ -22,7 +22,7 @@ pub(super) fn build(context: &Context<'_>) -> Result<PathBuf, BuildError> {
         .current_dir(root)
         .env("ADJUTANT_WIT", &context.wit)
         .env("ADJUTANT_WORLD", context.world());
-    context.run(
+    context.compile(
         &format!("running {}", settings.command.join(" ")),
         &mut command,
     )?;

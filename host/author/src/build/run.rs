@@ -7,10 +7,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Bytes of a tool's words that are kept for a failure: its last ones.
+/// Bytes of a tool's words that are kept, for a failure and for warnings: its last ones.
 const KEPT: usize = 64 << 10;
 /// Bytes of a tool's standard output that are given back.
 const MOST_STDOUT: u64 = 64 << 20;
+
+/// What a tool that did well has said.
+pub(super) struct Said {
+    /// Its standard output.
+    pub(super) output: String,
+    /// Its standard error, or the end of it.
+    pub(super) words: String,
+}
 
 /// Runs a tool, with nothing on its standard input. Gives back its standard output.
 ///
@@ -21,6 +29,15 @@ pub fn run_told(
     step: &str,
     command: &mut Command,
 ) -> Result<String, BuildError> {
+    run_heard(progress, step, command).map(|said| said.output)
+}
+
+/// The same; gives back all that it said.
+pub(super) fn run_heard(
+    progress: &dyn Progress,
+    step: &str,
+    command: &mut Command,
+) -> Result<Said, BuildError> {
     progress.step(step);
     let program = command.get_program().to_string_lossy().into_owned();
     let not_started = |source| BuildError::NotStarted {
@@ -64,7 +81,7 @@ pub fn run_told(
     });
     let status = child.wait().map_err(not_started)?;
     if status.success() {
-        return Ok(output);
+        return Ok(Said { output, words });
     }
     let mut told = words.trim().to_owned();
     if !output.trim().is_empty() {

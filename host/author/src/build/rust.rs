@@ -33,7 +33,7 @@ pub(super) fn build(context: &Context<'_>) -> Result<PathBuf, BuildError> {
         .arg(&manifest)
         .arg("--target-dir")
         .arg(root.join("target"));
-    let said = context.run("compiling with cargo", &mut cargo)?;
+    let said = context.compile("compiling with cargo", &mut cargo)?;
     said.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| {

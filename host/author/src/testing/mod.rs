@@ -19,8 +19,10 @@ mod story;
 mod world;
 
 use crate::Project;
-use adjutant_component::{Component, Engine, EngineOptions, LoadError};
-use adjutant_model::{Limits, World};
+use adjutant_component::{
+    Component, Engine, EngineOptions, LoadError, SectionError, custom_section,
+};
+use adjutant_model::{Described, Limits, MANIFEST_SECTION, Manifest, World};
 use adjutant_run::{Runner, RunnerOptions};
 use script::Script;
 use serde::Serialize;
@@ -98,6 +100,11 @@ pub enum TestError {
     /// The component cannot be run.
     #[error("{0}")]
     Load(#[from] LoadError),
+    /// The component carries a manifest that no host takes.
+    #[error(
+        "The component's manifest is wrong: {0}. `adjutant plugin build` makes it of plugin.toml."
+    )]
+    Manifest(String),
     /// No engine.
     #[error("{0}")]
     Engine(#[from] adjutant_component::EngineError),
@@ -109,6 +116,8 @@ pub(crate) struct Tester<'a> {
     runner: Runner,
     engine: Engine,
     component: Arc<Component>,
+    /// What the component says of itself, where it has a manifest.
+    described: Option<Arc<Described>>,
     selector: Option<Arc<Component>>,
 }
 
@@ -194,6 +203,7 @@ impl<'a> Tester<'a> {
             pooling: false,
             ..EngineOptions::default()
         })?;
+        let described = described(component)?;
         let world = crate::build::world(project);
         let component = engine.load_async(component.to_vec(), Some(world)).await?;
         let selector = match &options.selector {
@@ -214,6 +224,7 @@ impl<'a> Tester<'a> {
             runner: Runner::new(engine.clone(), runner_options, Arc::new(Limits::default())),
             engine,
             component,
+            described,
             selector,
         })
     }
@@ -246,6 +257,20 @@ impl<'a> Tester<'a> {
         tested.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(tested)
     }
+}
+
+/// What a component says of itself.
+fn described(component: &[u8]) -> Result<Option<Arc<Described>>, TestError> {
+    let wrong = |why: String| TestError::Manifest(why.trim_end_matches('.').to_owned());
+    let section = match custom_section(component, MANIFEST_SECTION) {
+        Ok(Some(section)) => section,
+        // What is no whole component is told when it is loaded.
+        Ok(None) | Err(SectionError::Damaged(_)) => return Ok(None),
+        Err(error) => return Err(wrong(error.to_string())),
+    };
+    let manifest = Manifest::parse(section).map_err(|error| wrong(error.to_string()))?;
+    let described = Described::new(manifest).map_err(|refusal| wrong(refusal.to_string()))?;
+    Ok(Some(Arc::new(described)))
 }
 
 /// Holds a story against its snapshot, or makes it the new one.

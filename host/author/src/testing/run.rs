@@ -83,6 +83,7 @@ impl Tester<'_> {
             version: self.project.version(),
             digest: self.component.digest(),
             world: self.project.world(),
+            described: self.described.clone(),
             config,
             grants: script.grants.clone().unwrap_or_else(wanted),
         };
@@ -155,12 +156,15 @@ impl Tester<'_> {
                 agent: Arc::new(agent.clone()),
                 boss: None,
                 component: self.component.clone(),
-                selector: stage.selector.clone(),
+                chooser: match &stage.selector {
+                    Ok(selector) => self.runner.chooser(selector),
+                    Err(why) => Err(why.clone()),
+                },
                 journal: inner.journal(id)?,
                 worktree: stage.worktree.clone(),
                 ledger: stage.world.clone(),
                 clock: stage.world.clone(),
-                authority: inner.state.authority(ticket.id),
+                authority: inner.authority(run),
                 cancel: CancellationToken::new(),
             }
         };
@@ -217,9 +221,10 @@ impl Tester<'_> {
             title: &asked.title,
             description: &asked.description,
             request: "",
-            config_json: "{}".to_owned(),
+            config: &serde_json::json!({}),
         };
-        let chosen = self.runner.choose(&selector, &question, &team).await?;
+        let chosen = self.runner.choose(&selector, &question, &team).await;
+        let chosen = chosen.map_err(|none| none.to_string())?;
         chosen
             .into_iter()
             .next()

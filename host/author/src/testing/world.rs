@@ -6,15 +6,15 @@
 
 use super::script::{self, Case, Script, fits};
 use adjutant_model::{
-    AgentId, AgentLimits, AgentSpec, Author, Call, CallError, Changes, ChannelId, Command, Context,
-    Effect, Ending, GuestCall, Journal, Limits, Member, Message, NewTicket, Outcome, Pending,
-    Plugin, Plugins, Record, Reply, ReportOutcome, Run, RunId, State, TeamSpec, Terms, Ticket,
-    TicketId, Timestamp, Tx, Violation, WorkResult, Workspace, WorkspaceId, WorkspaceSpec,
-    World as Kind, schema,
+    AgentId, AgentLimits, AgentSpec, Author, Authority, Call, CallError, Changes, ChannelId,
+    Command, Context, Described, Effect, Ending, GuestCall, Journal, Limits, Member, Message,
+    NewTicket, Outcome, Pending, Plugin, Plugins, Record, Reply, ReportOutcome, Run, RunId, State,
+    TeamSpec, Terms, Ticket, TicketId, Timestamp, Tx, Violation, WorkResult, Workspace,
+    WorkspaceId, WorkspaceSpec, World as Kind, schema,
 };
 use adjutant_run::{Called, Gone};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -80,6 +80,8 @@ pub(super) struct Subject<'a> {
     pub(super) version: &'a str,
     pub(super) digest: &'a str,
     pub(super) world: Kind,
+    /// What its component says of itself; only grants bound it where that is nothing.
+    pub(super) described: Option<Arc<Described>>,
     pub(super) config: serde_json::Value,
     pub(super) grants: adjutant_model::Grants,
 }
@@ -109,6 +111,9 @@ impl World {
             plugins
                 .add(plugin)
                 .map_err(|refusal| Stuck(refusal.to_string()))?;
+        }
+        if let Some(described) = &subject.described {
+            plugins.describe(subject.digest, described.clone());
         }
         let mut inner = Inner {
             state: State::new(Workspace {
@@ -538,6 +543,15 @@ impl Inner {
     pub(super) fn of_run(&self, run: RunId) -> Option<(&Run, &Ticket)> {
         let run = self.state.run(run)?;
         Some((run, self.state.ticket(run.ticket)?))
+    }
+
+    /// What a run may use at most: as on a host, also no more than its plugin's manifest wants.
+    pub(super) fn authority(&self, run: &Run) -> Authority {
+        let described = self.plugins.described(&run.plugin.digest);
+        Authority {
+            manifest: described.map(|described| described.manifest.clone()),
+            ..self.state.authority(run.ticket)
+        }
     }
 
     /// The agents that may have a ticket next.

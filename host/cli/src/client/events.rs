@@ -25,8 +25,8 @@ pub(crate) struct Events {
     client: Client,
     /// None for all of the workspace.
     ticket: Option<TicketId>,
-    /// The last sequence number that was taken in.
-    last: u64,
+    /// The last sequence number that was taken in, or where the host began.
+    last: Option<u64>,
     ready: VecDeque<Event>,
     open: Option<(BoxStream<'static, reqwest::Result<Vec<u8>>>, Parser)>,
 }
@@ -36,10 +36,20 @@ impl Events {
         Events {
             client,
             ticket,
-            last: 0,
+            last: None,
             ready: VecDeque::new(),
             open: None,
         }
+    }
+
+    /// Opens the stream, so that whatever happens from then on is among its events. [`Events::next`] does it
+    /// too, but as late as it is asked.
+    ///
+    /// # Errors
+    /// The host does not answer, or refuses.
+    pub(crate) async fn open(&mut self) -> Result<()> {
+        // A host says first where it begins.
+        self.read().await.map(drop)
     }
 
     /// The next event; waits for it. A lost connection is made again from where it was lost.
@@ -83,7 +93,7 @@ impl Events {
                 let query = match self.ticket {
                     Some(ticket) => vec![
                         ("ticket", ticket.to_string()),
-                        ("after", self.last.to_string()),
+                        ("after", self.last.unwrap_or(0).to_string()),
                     ],
                     // Without a number it begins with what happens from now on.
                     None => self.client.scope(),
@@ -107,10 +117,10 @@ impl Events {
             let Some(seq) = frame.id.and_then(|id| id.parse::<u64>().ok()) else {
                 continue;
             };
-            if seq <= self.last {
+            if self.last.is_some_and(|last| seq <= last) {
                 continue;
             }
-            self.last = seq;
+            self.last = Some(seq);
             self.ready.extend(read(&frame.data));
         }
         Ok(true)
@@ -140,6 +150,19 @@ mod tests {
             "id: {seq}\nevent: TicketDetailsUpdated\ndata: {{\"seq\":{seq},\"at\":\"1970-01-01T00:00:00.00{seq}Z\",\
              \"type\":\"TicketDetailsUpdated\",\"ticket\":\"{ID}\"}}\n\n"
         )
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_what_happens_from_now_on_begins_where_it_was_opened() {
+        let (url, server) = serve(vec!["id: 7\n\n".to_owned(), frame(8)]).await;
+        let client = Client::new(&url, None).expect("a client");
+        // The connection is lost before anything has happened.
+        let mut events = client.events_from_now().await.expect("a stream");
+        assert_eq!(events.next().await.expect("an event").at, 8);
+        let asked = server.await.expect("it served");
+        assert!(!asked[0].to_lowercase().contains("last-event-id"));
+        let again = asked[1].to_lowercase();
+        assert!(again.contains("last-event-id: 7\r\n"), "{again}");
     }
 
     /// Serves each body to one connection, and gives back what was asked.

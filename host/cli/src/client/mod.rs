@@ -183,9 +183,11 @@ impl Client {
         Events::new(self.clone(), Some(ticket))
     }
 
-    /// Events of the workspace, from now on.
-    pub(crate) fn events_from_now(&self) -> Events {
-        Events::new(self.clone(), None)
+    /// Events of the workspace, from when it is opened.
+    pub(crate) async fn events_from_now(&self) -> Result<Events> {
+        let mut events = Events::new(self.clone(), None);
+        events.open().await?;
+        Ok(events)
     }
 
     fn scope(&self) -> Vec<(&'static str, String)> {
@@ -313,9 +315,9 @@ impl Client {
         }
     }
 
-    async fn stream(&self, query: Query<'_>, last: u64) -> Result<Response> {
+    async fn stream(&self, query: Query<'_>, last: Option<u64>) -> Result<Response> {
         let mut request = self.request(Method::GET, "/v1/events", query);
-        if last > 0 {
+        if let Some(last) = last {
             request = request.header("Last-Event-ID", last.to_string());
         }
         let response = request

@@ -254,6 +254,9 @@ pub(crate) struct PluginView {
     pub(crate) origin: String,
     /// The number of the trusted key that signed it.
     pub(crate) signed_by: Option<String>,
+    /// Whether nothing starts on it, for the host requires a signature.
+    #[serde(default)]
+    pub(crate) barred: bool,
     /// How it stands: `active`, `canary`, `draining`, `drained` or `idle`.
     pub(crate) state: String,
     /// Its share of the new runs, where it is tried.

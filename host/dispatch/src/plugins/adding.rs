@@ -10,6 +10,7 @@ use adjutant_component::Component;
 use adjutant_model::{
     Described, Moment, Origin, Plugin, Plugins, Refusal, Rollout, World, is_name,
 };
+use adjutant_store::records;
 use std::sync::Arc;
 
 /// A component to register.
@@ -82,7 +83,16 @@ impl Operator {
         let mut table = Plugins::clone(&self.shelf.table());
         if !table.register(plugin.clone())? {
             let known = table.versions(&name).find(|known| known.version == version);
-            return Ok(known.map_or(plugin, |known| Plugin::clone(known)));
+            return match known {
+                Some(known) if table.is_barred(known) && !table.is_barred(&plugin) => {
+                    let signed = Plugin {
+                        source: plugin.source,
+                        ..Plugin::clone(known)
+                    };
+                    self.vouch(signed).await
+                }
+                known => Ok(known.map_or(plugin, |known| Plugin::clone(known))),
+            };
         }
         let most = self.limits.plugins;
         if table.iter().count() > most {
@@ -117,6 +127,20 @@ impl Operator {
         Ok(plugin)
     }
 
+    /// A version that was there without a signature that counts has one: what waits for it goes on. For
+    /// whoever holds the lock.
+    async fn vouch(&self, plugin: Plugin) -> Result<Plugin> {
+        let key = records::plugin_key(&plugin.name, &plugin.version);
+        let put = (key, Some(records::encode(&plugin)));
+        self.shelf.commit(vec![put]).await?;
+        self.shelf.change(|table| {
+            table.vouch(plugin.clone());
+        });
+        let rollout = self.shelf.table().rollout_of(&plugin.name);
+        self.tell(&rollout, &rollout).await;
+        Ok(plugin)
+    }
+
     /// What becomes of a version that is new.
     fn begin(
         &self,
@@ -140,7 +164,6 @@ impl Operator {
             }
             Activation::Keep => rollout.added(&plugin.version, at),
             Activation::Canary(percent) => {
-                super::steps::may_be_tried(plugin)?;
                 rollout.try_out(&plugin.version, percent, at)?;
             }
         }

@@ -1,10 +1,10 @@
-//! How runs end, counted by version, and what follows: a canary is promoted or dropped, a version that
+//! How runs and choices end, counted by version, and what follows: a canary is promoted or dropped, a version that
 //! keeps failing is taken back, a drained one is drained.
 //!
 //! Counts that matter are stored: those of a trial, and those with a fault among the last runs. One
 //! write of a plugin's counts is on its way at a time, and takes along what comes meanwhile.
 
-use super::steps::Operator;
+use super::steps::{Operator, check_signed};
 use crate::event_loop::Dispatcher;
 use crate::host::{HostError, Result};
 use crate::load::scan_all;
@@ -68,7 +68,7 @@ impl Tallies {
         kept.map(|kept| kept.tally.clone()).unwrap_or_default()
     }
 
-    fn count(&self, rollout: &Rollout, version: &str, fault: bool, limits: &Limits) -> Counted {
+    fn count(&self, rollout: &Rollout, plugin: &Plugin, fault: bool, limits: &Limits) -> Counted {
         let mut counts = self.lock();
         if !counts.by_name.contains_key(&rollout.name) {
             counts.by_name.insert(rollout.name.clone(), Kept::default());
@@ -77,7 +77,8 @@ impl Tallies {
             return Counted::default();
         };
         let mattered = kept.tally.matters();
-        let verdict = kept.tally.count(rollout, version, fault, limits);
+        let (version, world) = (&plugin.version, plugin.world);
+        let verdict = kept.tally.count(rollout, version, world, fault, limits);
         if mattered || kept.tally.matters() {
             kept.dirty = true;
         }
@@ -103,32 +104,6 @@ impl Tallies {
 }
 
 impl Dispatcher {
-    /// A run has ended: it counts for its plugin's version.
-    pub(crate) fn count(&self, plugin: &Plugin, fault: Option<bool>) {
-        let table = self.shelf.table();
-        let Some(rollout) = table.rollout(&plugin.name) else {
-            return;
-        };
-        let operator = self.operator();
-        if let Some(fault) = fault {
-            let counted = self
-                .shelf
-                .tallies
-                .count(rollout, &plugin.version, fault, &self.limits);
-            if let Some(verdict) = counted.verdict {
-                let (operator, name) = (operator.clone(), plugin.name.clone());
-                tokio::spawn(async move { operator.carry_out(&name, verdict).await });
-            }
-            if counted.write {
-                let (operator, name) = (operator.clone(), plugin.name.clone());
-                tokio::spawn(async move { operator.keep_tally(&name).await });
-            }
-        }
-        if drains(rollout, &plugin.version) {
-            operator.look_drained(&plugin.name);
-        }
-    }
-
     pub(crate) fn operator(&self) -> Operator {
         Operator {
             shelf: self.shelf.clone(),
@@ -145,6 +120,31 @@ fn drains(rollout: &Rollout, version: &str) -> bool {
 }
 
 impl Operator {
+    /// A run has ended, or a selector's choice: it counts for the plugin's version.
+    pub(crate) fn count(&self, plugin: &Plugin, fault: Option<bool>) {
+        let table = self.shelf.table();
+        let Some(rollout) = table.rollout(&plugin.name) else {
+            return;
+        };
+        if let Some(fault) = fault {
+            let counted = self
+                .shelf
+                .tallies
+                .count(rollout, plugin, fault, &self.limits);
+            if let Some(verdict) = counted.verdict {
+                let (operator, name) = (self.clone(), plugin.name.clone());
+                tokio::spawn(async move { operator.carry_out(&name, verdict).await });
+            }
+            if counted.write {
+                let (operator, name) = (self.clone(), plugin.name.clone());
+                tokio::spawn(async move { operator.keep_tally(&name).await });
+            }
+        }
+        if drains(rollout, &plugin.version) {
+            self.look_drained(&plugin.name);
+        }
+    }
+
     async fn keep_tally(&self, name: &str) {
         while let Some(tally) = self.shelf.tallies.next(name) {
             let put = (records::tally_key(name), Some(records::encode(&tally)));
@@ -178,7 +178,8 @@ impl Operator {
         };
         let done: std::result::Result<(), Refusal> = match &verdict {
             Verdict::TakeBack { version, reason } if is_active(version) => {
-                rollout.take_back(at(reason)).map(drop)
+                let left = rollout.take_back(at(reason));
+                left.and_then(|_| check_signed(&table, &before, &rollout))
             }
             Verdict::Promote { version, reason } if is_tried(version) => {
                 let mut promoted = before.clone();

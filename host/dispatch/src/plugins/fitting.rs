@@ -3,10 +3,13 @@
 //! Invariant: schemas come from components, and a hostile one may compute for long. They are never
 //! checked on the event loop, and nobody waits for them without an end.
 
-use super::steps::Operator;
+use super::steps::{Operator, newly_taken};
+use crate::choosing::{DEFAULT_SELECTOR, selector_of};
 use crate::host::{Host, HostError, Result};
 use crate::world::Worlds;
-use adjutant_model::{Described, PluginRef, Plugins, Refusal, Rollout, TeamSpec, Violation, World};
+use adjutant_model::{
+    AgentSpec, Described, PluginRef, Plugins, Refusal, Rollout, TeamSpec, Violation, World,
+};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +27,10 @@ static CHECKS: Semaphore = Semaphore::const_new(4);
 struct Follower {
     /// Its workspace and name.
     shown: String,
-    /// Its configuration, where it is the plugin that it runs and not its selector.
-    config: Option<Value>,
+    /// Its configuration, which its selector gets too.
+    config: Value,
+    /// Whether it is its selector, and not what it runs.
+    selector: bool,
 }
 
 impl Operator {
@@ -37,13 +42,7 @@ impl Operator {
         before: &Rollout,
         after: &Rollout,
     ) -> Result<()> {
-        let canary = |rollout: &Rollout| rollout.canary.as_ref().map(|one| one.version.clone());
-        let taken = [
-            (before.active.clone(), after.active.clone()),
-            (canary(before), canary(after)),
-        ];
-        let new = taken.into_iter().filter(|(before, after)| before != after);
-        for version in new.filter_map(|(_, after)| after) {
+        for version in newly_taken(before, after) {
             let Some(plugin) = table
                 .versions(&after.name)
                 .find(|plugin| plugin.version == version)
@@ -58,7 +57,7 @@ impl Operator {
             let mut wrong: Vec<Violation> = Vec::new();
             let mut configs = Vec::new();
             for follower in followers {
-                if follower.config.is_none() != is_selector {
+                if follower.selector != is_selector {
                     let message = format!(
                         "it needs {}, and {version} is a {}",
                         if is_selector {
@@ -70,8 +69,11 @@ impl Operator {
                     );
                     let path = format!("/agents/{}/plugin", follower.shown);
                     wrong.push(Violation::new(path, message));
-                } else if let Some(config) = follower.config {
-                    configs.push((format!("/agents/{}/config", follower.shown), config));
+                } else {
+                    configs.push((
+                        format!("/agents/{}/config", follower.shown),
+                        follower.config,
+                    ));
                 }
             }
             if let Some(schema) = schema {
@@ -93,21 +95,27 @@ impl Operator {
 }
 
 impl Host {
-    /// Refuses a team with agents whose configurations do not fit their plugins.
+    /// Refuses a team with agents whose configurations do not fit their plugins. A boss's configuration is
+    /// its selector's too, and fits both.
     pub(crate) async fn check_configs(&self, team: &TeamSpec) -> Result<()> {
         let table = self.inner.shelf.table();
         let none = Value::Object(serde_json::Map::new());
         let mut wrong = Vec::new();
         for (n, agent) in team.agents.iter().enumerate() {
             let config = agent.config.as_ref().unwrap_or(&none);
-            let schema = table
-                .get(&PluginRef::parse(&agent.plugin))
-                .and_then(|plugin| table.described(&plugin.digest))
-                .filter(|described| described.config.is_some());
             // What is no object is refused with all else that is wrong.
-            if let Some(schema) = schema.filter(|_| config.is_object()) {
-                let configs = vec![(format!("/agents/{n}/config"), config.clone())];
-                wrong.extend(check(schema.clone(), configs).await?);
+            if !config.is_object() {
+                continue;
+            }
+            for wanted in plugins_of(&table, agent) {
+                let schema = table
+                    .get(&wanted)
+                    .and_then(|plugin| table.described(&plugin.digest))
+                    .filter(|described| described.config.is_some());
+                if let Some(schema) = schema {
+                    let configs = vec![(format!("/agents/{n}/config"), config.clone())];
+                    wrong.extend(check(schema.clone(), configs).await?);
+                }
             }
             if wrong.len() >= SHOWN {
                 break;
@@ -121,6 +129,20 @@ impl Host {
     }
 }
 
+/// The plugins that are to get an agent's configuration: what it runs, and what chooses for it.
+fn plugins_of(table: &Plugins, agent: &AgentSpec) -> Vec<PluginRef> {
+    let strategy = PluginRef::parse(&agent.plugin);
+    let delegates = table
+        .get(&strategy)
+        .is_some_and(|plugin| plugin.world == World::Boss);
+    let selector = match &agent.selector {
+        Some(named) => Some(named.as_str()),
+        None => delegates.then_some(DEFAULT_SELECTOR),
+    };
+    let selector = selector.map(PluginRef::parse);
+    std::iter::once(strategy).chain(selector).collect()
+}
+
 /// Agents that take a plugin at whatever version is active.
 fn followers(worlds: &Worlds, name: &str) -> Vec<Follower> {
     let follows = |wanted: &PluginRef| wanted.name == name && wanted.version.is_none();
@@ -131,13 +153,17 @@ fn followers(worlds: &Worlds, name: &str) -> Vec<Follower> {
             if follows(&agent.plugin) {
                 all.push(Follower {
                     shown: shown(),
-                    config: Some(agent.config.clone()),
+                    config: agent.config.clone(),
+                    selector: false,
                 });
             }
-            if agent.selector.as_ref().is_some_and(follows) {
+            // Who names no selector has one as soon as somebody is below it.
+            let chooses = agent.selector.is_some() || !world.state.team(agent.id).is_empty();
+            if chooses && follows(&selector_of(agent)) {
                 all.push(Follower {
                     shown: shown(),
-                    config: None,
+                    config: agent.config.clone(),
+                    selector: true,
                 });
             }
         }
@@ -177,12 +203,31 @@ pub(crate) fn check_given(described: &Described, config: &str) -> std::result::R
     if wrong.is_empty() {
         return Ok(());
     }
+    Err(does_not_fit(described, &wrong))
+}
+
+/// A boss's configuration as its selector gets it: with the defaults of that version. None where it says
+/// nothing of configurations. Like [`check_given`], this is for the task of whoever asks the selector.
+pub(crate) fn complete(
+    described: &Described,
+    config: &Value,
+) -> std::result::Result<Option<Value>, String> {
+    let Some(schema) = &described.config else {
+        return Ok(None);
+    };
+    match schema.complete(config) {
+        Ok(complete) => Ok(Some(complete)),
+        Err(wrong) => Err(does_not_fit(described, &wrong)),
+    }
+}
+
+fn does_not_fit(described: &Described, wrong: &[Violation]) -> String {
     let list: Vec<String> = wrong.iter().take(5).map(ToString::to_string).collect();
-    Err(format!(
+    format!(
         "its configuration does not fit plugin {}: {}",
         described.manifest.name,
         list.join("; ")
-    ))
+    )
 }
 
 /// Does something that may take long on a thread that nobody waits for.

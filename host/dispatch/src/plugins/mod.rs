@@ -13,29 +13,34 @@ mod steps;
 mod views;
 
 pub use adding::{Activation, NewPlugin};
-pub(crate) use fitting::check_given;
+pub(crate) use fitting::{check_given, complete};
 
+pub(crate) use steps::Operator;
 pub use steps::{How, Step};
 pub use views::{PluginState, PluginView, RolloutView};
 
 use crate::host::{Builtin, HostError, HostOptions, HostParts};
+use crate::keys::{IdempotencyKey, Keys};
 use crate::load::scan_all;
 use adjutant_component::{Component, Engine, custom_section};
 use adjutant_connect::Signatures;
 use adjutant_model::{
-    Described, MANIFEST_SECTION, Manifest, Plugin, PluginRef, Plugins, Refusal, Rollout, Source,
-    Timestamp, World,
+    Changes, Described, Limits, MANIFEST_SECTION, Manifest, Outcome, Plugin, PluginRef, Plugins,
+    Refusal, Rollout, Source, Timestamp, World,
 };
 use adjutant_store::{Batch, Store, records};
 use counting::Tallies;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 /// Records that are stored together.
 type Puts = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// Plugins that a line of the log names.
+const NAMED: usize = 10;
 
 /// The host's plugins.
 pub(crate) struct PluginShelf {
@@ -48,6 +53,8 @@ pub(crate) struct PluginShelf {
     tallies: Tallies,
     /// Whose signatures count.
     signatures: Signatures,
+    /// Idempotency keys of steps. Changed by whoever holds `changing`.
+    keys: Mutex<Keys>,
     /// One first load of a component at a time: compiling keeps cores busy.
     loading: AsyncMutex<()>,
     /// One change of the table at a time.
@@ -66,6 +73,7 @@ impl PluginShelf {
             engine: parts.engine.clone(),
             table: Mutex::new(Arc::new(read_table(&store).await?)),
             tallies: Tallies::read(&store).await?,
+            keys: Mutex::new(read_keys(&store).await?),
             store,
             folder: parts.plugins.clone(),
             epoch,
@@ -77,7 +85,31 @@ impl PluginShelf {
         for builtin in &options.builtins {
             shelf.add_builtin(builtin, options.clock.now()).await?;
         }
+        shelf.bar_unsigned();
         Ok(shelf)
+    }
+
+    /// Lets nothing start on versions without a signature that counts, where one is required, and says
+    /// which are there.
+    fn bar_unsigned(&self) {
+        if !self.signatures.required() {
+            return;
+        }
+        let keys = self.signatures.trusted().map(ToString::to_string);
+        self.change(|table| table.require_signers(keys));
+        let table = self.table();
+        let barred = table.iter().filter(|plugin| table.is_barred(plugin));
+        let names: Vec<String> = barred
+            .map(|plugin| format!("{}@{}", plugin.name, plugin.version))
+            .collect();
+        if !names.is_empty() {
+            tracing::warn!(
+                plugins = names[..names.len().min(NAMED)].join(", "),
+                count = names.len(),
+                "nothing starts on these plugins: they are not signed by a trusted key, and that is \
+                 required; install them once more with their signatures"
+            );
+        }
     }
 
     /// The table as it is now.
@@ -233,6 +265,36 @@ impl PluginShelf {
             .map_err(|error| HostError::Unavailable(error.to_string()))
     }
 
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a step has happened under a key; refused where the key was another request's.
+    pub(crate) fn has_happened(&self, key: &IdempotencyKey) -> Result<bool, Refusal> {
+        self.keys().find(key).map(|kept| kept.is_some())
+    }
+
+    /// As [`PluginShelf::commit`], with the key under which it was asked for. For whoever holds the lock
+    /// on changes.
+    async fn commit_once(
+        &self,
+        mut puts: Puts,
+        key: Option<&IdempotencyKey>,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<(), HostError> {
+        if let Some(key) = key {
+            let mut keys = self.keys();
+            keys.check_room(now, limits)?;
+            puts.extend(keys.keep(key, &Outcome::Done, &Changes::default(), now, limits));
+        }
+        let committed = self.commit(puts).await;
+        if let (Err(_), Some(key)) = (&committed, key) {
+            self.keys().forget(key);
+        }
+        committed
+    }
+
     fn change(&self, change: impl FnOnce(&mut Plugins)) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = Plugins::clone(&table);
@@ -287,6 +349,15 @@ async fn read_table(store: &Store) -> Result<Plugins, HostError> {
         }
     }
     Ok(table)
+}
+
+async fn read_keys(store: &Store) -> Result<Keys, HostError> {
+    let mut keys = Keys::default();
+    for item in scan_all(store, records::HOST, records::prefix::IDEMPOTENCY).await? {
+        let kept = records::decode("idempotency key", &item.value)?;
+        keys.load(&item.key, kept);
+    }
+    Ok(keys)
 }
 
 /// What a component says of itself.

@@ -2,12 +2,13 @@
 //!
 //! Invariant: a step is on disk before a run takes what it says; then the workspaces are told.
 
-use super::{PluginShelf, RolloutView, kept_rollout};
+use super::{PluginShelf, Puts, RolloutView, kept_rollout};
 use crate::event_loop::Msg;
 use crate::host::{HostError, Result};
+use crate::keys::IdempotencyKey;
 use crate::world::Worlds;
 use adjutant_model::{
-    EventKind, Limits, Moment, Plugin, PluginRef, Plugins, Refusal, Rollout, Timestamp, World,
+    EventKind, Limits, Moment, Plugin, PluginRef, Plugins, Refusal, Rollout, Timestamp,
 };
 use adjutant_run::Clock;
 use adjutant_store::records;
@@ -44,7 +45,8 @@ pub struct How {
     pub reason: String,
     /// Whether a version may be taken that agents' configurations do not fit.
     pub force: bool,
-    /// Refuse unless the rollout is still as the caller saw it: its revision then.
+    /// Refuse unless the rollout is still as the caller saw it: its revision then. A step that has
+    /// happened under its key already is never refused for that.
     pub unchanged_since: Option<u64>,
 }
 
@@ -58,10 +60,21 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Takes a step.
-    pub(crate) async fn step(&self, name: &str, step: Step, how: &How) -> Result<RolloutView> {
+    /// Takes a step; under a key, once.
+    pub(crate) async fn step(
+        &self,
+        name: &str,
+        step: Step,
+        how: &How,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<RolloutView> {
         {
             let _one_at_a_time = self.shelf.changing.lock().await;
+            if let Some(key) = key
+                && self.shelf.has_happened(key)?
+            {
+                return self.view(name).await;
+            }
             let table = self.shelf.table();
             let before = known(&table, name)?;
             if let Some(seen) = how.unchanged_since.filter(|seen| *seen != before.revision) {
@@ -77,10 +90,16 @@ impl Operator {
             let mut rollout = before.clone();
             take(&mut rollout, &table, step, at)?;
             if rollout != before {
+                check_signed(&table, &before, &rollout)?;
                 if !how.force {
                     self.check_fit(&table, &before, &rollout).await?;
                 }
-                self.put(&before, rollout).await?;
+                self.put_once(&before, rollout, key).await?;
+            } else if key.is_some() {
+                // Asked again later, it would change something perhaps.
+                self.shelf
+                    .commit_once(Puts::new(), key, self.now(), &self.limits)
+                    .await?;
             }
         }
         self.look_drained(name);
@@ -89,7 +108,12 @@ impl Operator {
 
     /// Takes a version out of the table. Its component's file stays, and its manifest: runs are pinned
     /// to it.
-    pub(crate) async fn remove(&self, name: &str, version: &str) -> Result<()> {
+    pub(crate) async fn remove(
+        &self,
+        name: &str,
+        version: &str,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<()> {
         let _one_at_a_time = self.shelf.changing.lock().await;
         let mut table = Plugins::clone(&self.shelf.table());
         let before = table.rollout_of(name);
@@ -111,7 +135,9 @@ impl Operator {
                 puts.push((records::tally_key(name), None));
             }
         }
-        self.shelf.commit(puts).await?;
+        self.shelf
+            .commit_once(puts, key, at.now, &self.limits)
+            .await?;
         self.shelf.change(|table| {
             table.remove(name, version, at);
         });
@@ -130,7 +156,19 @@ impl Operator {
     /// Stores a rollout, lets new runs take what it says, and tells the workspaces. For whoever holds
     /// the lock.
     pub(super) async fn put(&self, before: &Rollout, rollout: Rollout) -> Result<()> {
-        self.shelf.commit(vec![kept_rollout(&rollout)]).await?;
+        self.put_once(before, rollout, None).await
+    }
+
+    /// The same, with the key under which it was asked for.
+    async fn put_once(
+        &self,
+        before: &Rollout,
+        rollout: Rollout,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<()> {
+        self.shelf
+            .commit_once(vec![kept_rollout(&rollout)], key, self.now(), &self.limits)
+            .await?;
         self.shelf
             .change(|table| table.set_rollout(rollout.clone()));
         self.tell(before, &rollout).await;
@@ -219,16 +257,32 @@ fn version_of<'a>(table: &'a Plugins, name: &str, version: &str) -> Result<&'a A
     })
 }
 
-/// Refuses to try a selector: it has no runs that would tell how it does.
-pub(super) fn may_be_tried(plugin: &Plugin) -> Result<()> {
-    if plugin.world != World::Selector {
-        return Ok(());
+/// Refuses a change after which new runs would take a version without a signature that counts.
+pub(super) fn check_signed(
+    table: &Plugins,
+    before: &Rollout,
+    after: &Rollout,
+) -> std::result::Result<(), Refusal> {
+    for version in newly_taken(before, after) {
+        let mut versions = table.versions(&after.name);
+        if let Some(plugin) = versions.find(|plugin| plugin.version == version) {
+            table.check_barred(plugin)?;
+        }
     }
-    Err(HostError::Refused(Refusal::Conflict(format!(
-        "{}@{} is a selector and has no runs by which it could be judged; activate it, and roll it back \
-         if it does worse",
-        plugin.name, plugin.version
-    ))))
+    Ok(())
+}
+
+/// Versions that new runs take after a change and did not before.
+pub(super) fn newly_taken<'a>(before: &Rollout, after: &'a Rollout) -> Vec<&'a str> {
+    let mut taken = Vec::new();
+    if after.active != before.active {
+        taken.extend(after.active.as_deref());
+    }
+    let canary = after.canary.as_ref().map(|one| one.version.as_str());
+    if canary != before.canary.as_ref().map(|one| one.version.as_str()) {
+        taken.extend(canary);
+    }
+    taken
 }
 
 fn take(rollout: &mut Rollout, table: &Plugins, step: Step, at: Moment<'_>) -> Result<()> {
@@ -250,7 +304,6 @@ fn take(rollout: &mut Rollout, table: &Plugins, step: Step, at: Moment<'_>) -> R
         }
         Step::Canary(version, percent) => {
             let plugin = version_of(table, &name, &version)?;
-            may_be_tried(plugin)?;
             rollout.try_out(&plugin.version, percent, at)?;
         }
         Step::Promote => {

@@ -16,6 +16,8 @@ pub struct PluginView {
     pub state: PluginState,
     /// Whether its name is pinned to it.
     pub pinned: bool,
+    /// Whether nothing starts on it, for it lacks a signature that counts and the host requires one.
+    pub barred: bool,
     /// What it says of itself, where it says anything.
     pub manifest: Option<Arc<Manifest>>,
 }
@@ -94,7 +96,19 @@ impl Host {
     /// Says why it cannot be taken. Nothing has changed then.
     pub async fn step_plugin(&self, name: &str, step: Step, how: &How) -> Result<RolloutView> {
         self.has_room()?;
-        self.operator().step(name, step, how).await
+        let key = self.key();
+        self.operator().step(name, step, how, key).await
+    }
+
+    /// Whether the step that is asked for under this handle's key has been taken already.
+    ///
+    /// # Errors
+    /// Where the key was another request's.
+    pub fn has_stepped(&self) -> Result<bool> {
+        match self.key() {
+            Some(key) => Ok(self.inner.shelf.has_happened(key)?),
+            None => Ok(false),
+        }
     }
 
     pub(crate) fn operator(&self) -> Operator {
@@ -144,6 +158,7 @@ fn view(table: &Plugins, plugin: &Plugin) -> PluginView {
         plugin: plugin.clone(),
         state: rollout.map_or(PluginState::Idle, |rollout| state(rollout, &plugin.version)),
         pinned: is_active && rollout.is_some_and(|rollout| rollout.pinned.is_some()),
+        barred: table.is_barred(plugin),
         manifest: described.map(|described| described.manifest.clone()),
     }
 }

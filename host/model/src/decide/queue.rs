@@ -9,7 +9,7 @@
 
 use super::Tx;
 use crate::{
-    AgentId, EventKind, NoPlugin, Priority, Refusal, RunId, RunStatus, State, Status, TicketId,
+    AgentId, EventKind, Lot, NoPlugin, Priority, Refusal, RunStatus, State, Status, TicketId,
     Timestamp, WaitKind, Wip,
 };
 use std::collections::{BTreeSet, HashSet};
@@ -295,7 +295,7 @@ impl Tx<'_> {
         let found = self
             .context
             .plugins
-            .take(&record.plugin, RunId(uuid::Uuid::nil()), false);
+            .take(&record.plugin, Lot::ACTIVE, false);
         let Err(NoPlugin::Waits(reason)) = found else {
             return false;
         };

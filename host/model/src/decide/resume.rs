@@ -110,8 +110,10 @@ impl Tx<'_> {
                 ),
             ));
         }
-        let found = self.context.plugins.resolve(&wanted, false);
-        Ok(found?.clone())
+        let plugins = self.context.plugins;
+        let found = plugins.resolve(&wanted, false)?;
+        plugins.check_barred(found)?;
+        Ok(found.clone())
     }
 
     /// Refuses where it would have to queue: a ticket that is resumed starts at once or not at all.

@@ -3,8 +3,8 @@
 use super::Tx;
 use super::retry::Attempt;
 use crate::{
-    AgentId, Effect, EventKind, Given, Outcome, Plugin, Refusal, Run, RunId, RunStatus, Status,
-    TicketId, Token, weight,
+    AgentId, Effect, EventKind, Given, Lot, Outcome, Plugin, Refusal, Run, RunId, RunStatus,
+    Status, TicketId, Token, weight,
 };
 use std::fmt::Display;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Tx<'_> {
         let agent = &self.state.agents[&agent];
         let cannot = |why: &dyn Display| format!("{} cannot start: {why}", agent.name);
         let plugins = self.context.plugins;
-        let plugin = match plugins.take(&agent.plugin, run, false) {
+        let plugin = match plugins.take(&agent.plugin, Lot::of_run(run), false) {
             Ok(plugin) => plugin.clone(),
             Err(why) => return Err(cannot(&why)),
         };

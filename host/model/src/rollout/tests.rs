@@ -1,4 +1,5 @@
 use super::*;
+use crate::{Limits, RunId, World};
 use uuid::Uuid;
 
 const AT: Moment<'static> = Moment {
@@ -91,7 +92,7 @@ fn draining_the_active_version_brings_back_the_one_before_or_leaves_none() {
     assert!(!rollout.drained("2", AT), "it is known");
     assert_eq!(rollout.drain("1", AT), Ok(true));
     assert_eq!(rollout.active, None);
-    assert_eq!(rollout.version_for(RunId(Uuid::nil())), None);
+    assert_eq!(rollout.version_for(Lot::ACTIVE), None);
     // Making one active lifts its drain.
     assert_eq!(rollout.activate("2", AT), Ok(true));
     assert!(!rollout.drains("2") && rollout.drains("1"));
@@ -116,7 +117,7 @@ fn a_version_that_goes_away_leaves_no_trace_but_in_the_history() {
 }
 
 #[test]
-fn a_canary_has_its_share_of_runs_and_each_run_its_version_for_ever() {
+fn a_canary_has_its_share_of_runs_and_each_run_and_choice_its_version_for_ever() {
     let mut rollout = rollout(&["1"]);
     for wrong in [0, 100, 255] {
         assert!(rollout.try_out("2", wrong, AT).is_err(), "{wrong} %");
@@ -132,19 +133,31 @@ fn a_canary_has_its_share_of_runs_and_each_run_its_version_for_ever() {
         let ids = (0..20_000_u128).map(|n| {
             let time = 0x0192_0000_0000_7000_u128 + n / 50;
             let random = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0x3fff_ffff_ffff_ffff;
-            RunId(Uuid::from_u128(time << 64 | 0x8000_0000_0000_0000 | random))
+            Uuid::from_u128(time << 64 | 0x8000_0000_0000_0000 | random)
         });
-        let mut share = 0;
-        for id in ids {
-            let version = rollout.version_for(id);
-            assert_eq!(version, rollout.clone().version_for(id));
-            share += u32::from(version == Some("2"));
+        let ids: Vec<Uuid> = ids.collect();
+        let taken = |lots: &mut dyn Iterator<Item = Lot>| {
+            let lots = lots.filter(|lot| {
+                let version = rollout.version_for(*lot);
+                assert_eq!(version, rollout.clone().version_for(*lot));
+                version == Some("2")
+            });
+            lots.count()
+        };
+        let runs = taken(&mut ids.iter().map(|id| Lot::of_run(RunId(*id))));
+        // Choices: of many runs one each, of one run many, and of many runs the same few.
+        let firsts = taken(&mut ids.iter().map(|id| Lot::of_choice(*id, 0)));
+        let one = taken(&mut (0..20_000).map(|n| Lot::of_choice(ids[7], n)));
+        let few = ids.iter().take(2_500);
+        let few = taken(&mut few.flat_map(|id| (0..8).map(|n| Lot::of_choice(*id, (3 << 32) | n))));
+        let wanted = usize::from(percent) * 200;
+        for share in [runs, firsts, one, few] {
+            assert!(
+                share.abs_diff(wanted) < 250,
+                "{percent} %: {share} of 20,000"
+            );
         }
-        let wanted = u32::from(percent) * 200;
-        assert!(
-            share.abs_diff(wanted) < 250,
-            "{percent} %: {share} of 20,000"
-        );
+        assert_eq!(rollout.version_for(Lot::ACTIVE), Some("1"));
     }
     assert_eq!(rollout.canary.as_ref().map(|one| one.since), Some(7));
     assert_eq!(rollout.try_out("2", 99, AT), Ok(false));
@@ -180,7 +193,13 @@ fn judged(runs: &str, limits: &Limits, canary: bool) -> &'static str {
     for (n, run) in runs.replace(' ', "").chars().enumerate() {
         assert_eq!(last, None, "run {n} of {runs} decides it already");
         let version = if matches!(run, 'c' | 'f') { "3" } else { "2" };
-        last = tally.count(&rollout, version, matches!(run, 'x' | 'f'), limits);
+        last = tally.count(
+            &rollout,
+            version,
+            World::Boss,
+            matches!(run, 'x' | 'f'),
+            limits,
+        );
     }
     match last {
         None => "",
@@ -249,11 +268,14 @@ fn counts_begin_anew_with_each_activation_and_each_trial() {
     let mut rollout = rollout(&["1", "2"]);
     let mut tally = Tally::default();
     for _ in 0..4 {
-        assert_eq!(tally.count(&rollout, "2", true, &limits), None);
+        assert_eq!(
+            tally.count(&rollout, "2", World::Selector, true, &limits),
+            None
+        );
     }
     assert!(tally.matters());
     assert_eq!(
-        tally.count(&rollout, "1", true, &limits),
+        tally.count(&rollout, "1", World::Selector, true, &limits),
         None,
         "not active"
     );
@@ -261,20 +283,29 @@ fn counts_begin_anew_with_each_activation_and_each_trial() {
     rollout
         .activate("2", Moment { now: 9, ..AT })
         .expect("to 2");
-    assert_eq!(tally.count(&rollout, "2", true, &limits), None);
+    assert_eq!(
+        tally.count(&rollout, "2", World::Selector, true, &limits),
+        None
+    );
     assert_eq!((tally.active.ended, tally.active.faulted), (1, 1));
     let stored = serde_json::to_string(&tally).expect("it is JSON");
     let mut read: Tally = serde_json::from_str(&stored).expect("it reads");
     assert_eq!(read, tally);
     for _ in 0..3 {
-        assert_eq!(read.count(&rollout, "2", true, &limits), None);
+        assert_eq!(
+            read.count(&rollout, "2", World::Selector, true, &limits),
+            None
+        );
     }
     assert!(matches!(
-        read.count(&rollout, "2", true, &limits),
+        read.count(&rollout, "2", World::Selector, true, &limits),
         Some(Verdict::TakeBack { reason, .. })
-            if reason == "5 of the last 5 runs on 2 failed by their own fault"
+            if reason == "5 of the last 5 choices on 2 failed by their own fault"
     ));
     rollout.try_out("3", 10, AT).expect("it may be tried");
-    assert_eq!(read.count(&rollout, "3", false, &limits), None);
+    assert_eq!(
+        read.count(&rollout, "3", World::Selector, false, &limits),
+        None
+    );
     assert_eq!((read.canary.ended, read.beside.ended), (1, 0));
 }

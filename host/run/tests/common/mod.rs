@@ -258,7 +258,7 @@ pub(crate) fn job(
         boss: None,
         request: String::new(),
         component: on.1.clone(),
-        selector: Err("there is none".to_owned()),
+        chooser: Err("there is none".to_owned()),
         journal: Journal::from_records(journal).expect("a journal"),
         worktree: None,
         ledger,

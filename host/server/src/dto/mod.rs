@@ -29,7 +29,7 @@ pub use plugin::{
     Canary, Counted, Drain, Plugin, Rollout, RolloutStep, Turn, WatchedFile, WatchedFolder,
 };
 pub use run::{Join, JournalRecord, LogLine, Run, RunPlugin, Wait};
-pub use status::{HostStatus, PluginBounds, RunCounts, Share, TicketCounts, Written};
+pub use status::{Contract, HostStatus, PluginBounds, RunCounts, Share, TicketCounts, Written};
 pub use terms::{Budget, PastAttempt, Retry, Spend, Wip};
 pub use ticket::{
     Assign, Branch, Cancel, Choice, Collaborator, Link, NewTicket, SetStatus, Ticket, TicketNode,

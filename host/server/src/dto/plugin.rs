@@ -40,6 +40,10 @@ pub struct Plugin {
     pub percent: Option<u8>,
     /// Whether its name is pinned to it.
     pub pinned: bool,
+    /// Whether nothing starts on it, for it is not signed by a trusted key and the host requires that.
+    /// Missing where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub barred: bool,
     /// Whether it says what it is and what it wants.
     pub has_manifest: bool,
     /// Its manifest, where one plugin is asked for and has one.
@@ -79,6 +83,7 @@ impl From<&PluginView> for Plugin {
             state: state.to_owned(),
             percent,
             pinned: view.pinned,
+            barred: view.barred,
             has_manifest: view.manifest.is_some(),
             manifest: None,
             runs: None,
@@ -144,7 +149,8 @@ impl From<adjutant_dispatch::WatchedFolder> for WatchedFolder {
     }
 }
 
-/// Which version of a plugin new runs take, and how it came to that.
+/// Which version of a plugin new runs take, and how it came to that. Of a selector, what is said of runs is
+/// said of its choices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rollout {
     /// The plugin's name.

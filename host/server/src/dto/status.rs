@@ -27,11 +27,25 @@ pub struct HostStatus {
     pub queue: Share,
     /// What was written since the start.
     pub store: Written,
+    /// The contract between plugins and the host.
+    pub contract: Contract,
     /// How plugins are bounded, and whose are taken.
     pub plugins: PluginBounds,
     /// How large things may become, by the names of the settings.
     #[schema(value_type = Object)]
     pub limits: Value,
+}
+
+/// The contract between plugins and the host, and which versions of it the host offers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Contract {
+    /// The package of interfaces.
+    #[schema(examples("adjutant:agent"))]
+    pub package: String,
+    /// The versions offered, one of each line, the oldest first. A component that was made for one of
+    /// them, or for an older one of the same line, fits; `0.1.x` are a line, and so are `1.x.y`.
+    #[schema(examples(json!(["0.1.0"])))]
+    pub versions: Vec<String>,
 }
 
 /// How plugins are bounded, and whose are taken, by the names of the settings in `[plugins]`.
@@ -122,6 +136,10 @@ impl HostStatus {
                 batches: status.store.batches,
                 records: status.store.records,
                 bytes: status.store.bytes,
+            },
+            contract: Contract {
+                package: "adjutant:agent".to_owned(),
+                versions: status.contract.clone(),
             },
             plugins: PluginBounds {
                 max_bytes: status.plugins.max_bytes,

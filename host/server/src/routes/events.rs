@@ -12,7 +12,8 @@ use adjutant_model::{TicketId, WorkspaceId};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response, Sse, sse::KeepAlive};
+use axum::response::{IntoResponse, Response, Sse, sse, sse::KeepAlive};
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -40,7 +41,7 @@ pub(crate) struct EventsQuery {
 ///
 /// The stream has each event once and in order: `id` is its sequence number, `event` its type, `data`
 /// the event as JSON. It begins after `Last-Event-ID`, else after `after`, else with what happens from
-/// now on. With `Accept: application/json` the answer is a page instead, from the log's beginning
+/// now on, and then its first frame has an `id` only: where that is. With `Accept: application/json` the answer is a page instead, from the log's beginning
 /// unless `after` says otherwise; its `next` is the next `after`.
 #[utoipa::path(
     get,
@@ -87,12 +88,13 @@ pub(crate) async fn follow(
         return Ok(Json(Page { items, next }).into_response());
     }
     let permit = app.open_stream()?;
+    let told = last_seen.or(query.after);
     let log = HostLog {
         host: app.host.clone(),
         workspace,
     };
     let grows = app.host.watch(workspace);
-    let seq = match last_seen.or(query.after) {
+    let seq = match told {
         None => newest(&log).await?,
         Some(seq) if holds(&log, seq).await? => seq,
         Some(seq) => {
@@ -112,7 +114,11 @@ pub(crate) async fn follow(
         closing: app.closing.clone(),
         _permit: permit,
     };
-    Ok(Sse::new(feed.stream())
+    // One that begins now is told where that is, so that it can come back there before anything happens.
+    let begins = told
+        .is_none()
+        .then(|| Ok(sse::Event::default().id(seq.to_string())));
+    Ok(Sse::new(stream::iter(begins).chain(feed.stream()))
         .keep_alive(KeepAlive::default())
         .into_response())
 }

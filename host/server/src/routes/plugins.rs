@@ -4,6 +4,7 @@ use super::NoQuery;
 use crate::app::App;
 use crate::dto::{Page, Plugin, WatchedFolder};
 use crate::extract::{ComponentBody, Params, Segment};
+use crate::keyed::Keyed;
 use crate::openapi::{PlainErrors, ReadErrors, WriteErrors};
 use crate::problem::{Problem, Result};
 use adjutant_dispatch::{Activation, NewPlugin};
@@ -73,11 +74,16 @@ pub(crate) struct RemoveQuery {
     path = "/v1/plugins/{name}",
     operation_id = "remove_plugin",
     tag = "plugins",
-    params(("name" = String, Path, description = "`name@version`"), RemoveQuery),
+    params(
+        ("name" = String, Path, description = "`name@version`"),
+        RemoveQuery,
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
+    ),
     responses((status = 204, description = "Nothing starts with it any more"), WriteErrors)
 )]
 pub(crate) async fn remove(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     name: Segment,
     Params(query): Params<RemoveQuery>,
 ) -> Result<StatusCode> {

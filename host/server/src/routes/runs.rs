@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::dto::{ExactRecord, JournalRecord, LogLine, Page, Recording, Resume, Run, RunStatus};
 use crate::extract::{MAX_LIMIT, MaybeJson, Params, Segment, limit, short, word};
 use crate::headers::prefers_second;
+use crate::keyed::Keyed;
 use crate::names::Names;
 use crate::openapi::{ReadErrors, WriteErrors};
 use crate::problem::Result;
@@ -77,7 +78,11 @@ pub(crate) async fn list(
     path = "/v1/runs/{id}/resume",
     operation_id = "resume_run",
     tag = "runs",
-    params(("id" = uuid::Uuid, Path, description = "The id of the run that broke")),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The id of the run that broke"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Asked again under the same key, it happens once")
+    ),
     request_body = Option<Resume>,
     responses(
         (status = 201, description = "The run that goes on", body = Run,
@@ -86,7 +91,7 @@ pub(crate) async fn list(
     )
 )]
 pub(crate) async fn resume(
-    State(app): State<App>,
+    Keyed(app): Keyed,
     run: Segment,
     _: Params<NoQuery>,
     MaybeJson(body): MaybeJson<Resume>,

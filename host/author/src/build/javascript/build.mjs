@@ -72,7 +72,9 @@ async function bundle() {
     plugins: [worlds],
     logLevel: "silent",
   });
-  tell(built.warnings, "warning");
+  // For the caller, which shows them when all is done.
+  const warnings = formatted(built.warnings, "warning").map((text) => text.replace(/^\W*WARNING\W*/, ""));
+  writeFileSync(join(work, "warnings.json"), JSON.stringify(warnings));
   const text = (end) => built.outputFiles.find(({ path }) => path.endsWith(end)).text;
   const { sources, mappings } = JSON.parse(text(".map"));
   const map = { sources, mappings };
@@ -81,9 +83,13 @@ async function bundle() {
 }
 
 function tell(messages, kind) {
-  if (messages.length === 0) return;
+  for (const text of formatted(messages, kind)) console.error(text);
+}
+
+function formatted(messages, kind) {
+  if (messages.length === 0) return [];
   const said = esbuild.formatMessagesSync(messages.map(retold), { kind, color: false });
-  for (const text of said) console.error(text.trim());
+  return said.map((text) => text.trim());
 }
 
 /** esbuild's message, where its own words would lead astray. */

@@ -46,6 +46,7 @@ fn row(plugin: &PluginView) -> Vec<String> {
 /// How a version stands, in a word or two.
 pub(super) fn state(plugin: &PluginView) -> String {
     match (plugin.state.as_str(), plugin.percent) {
+        _ if plugin.barred => "not signed: nothing starts on it".to_owned(),
         ("canary", Some(percent)) => format!("canary {percent} %"),
         ("active", _) if plugin.pinned => "active, pinned".to_owned(),
         ("idle" | "", _) => "-".to_owned(),

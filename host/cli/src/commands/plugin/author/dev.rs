@@ -5,7 +5,7 @@
 use super::build::size;
 use super::{build_shown, open};
 use crate::args::{DevArgs, Global, RunCommand, RunShowArgs};
-use crate::client::{Client, NewPlugin, PluginView, RunDetail};
+use crate::client::{Client, NewPlugin, PluginView, RolloutView, RunDetail};
 use crate::commands::{client, component, read};
 use crate::exit::{Code, Error, Result};
 use crate::interrupt::Interrupts;
@@ -53,13 +53,21 @@ pub(super) async fn run(args: &DevArgs, global: &Global) -> Result<Code> {
         runs: HashMap::new(),
         loaded: false,
     };
-    let mut events = client.events_from_now();
+    // Opened before anything is loaded: a run may be over before the first look at the stream.
+    let mut events = client.events_from_now().await?;
     let told = interrupts.or(async {
         loop {
             let failed = |error: adjutant_author::dev::WatchError| Error::Failed(error.to_string());
-            // From before the build on: what is saved during it is not missed.
+            // From before anything is read: what is saved during the build is not missed.
             let mut watch = Watch::of(&project).map_err(failed)?;
-            session.load(&project).await?;
+            // Its plugin.toml may be what has changed.
+            match Project::open(&args.dir) {
+                Ok(opened) => {
+                    project = opened;
+                    session.load(&project).await?;
+                }
+                Err(error) => session.stays("error", &error.to_string())?,
+            }
             loop {
                 tokio::select! {
                     path = watch.changed() => {
@@ -69,11 +77,6 @@ pub(super) async fn run(args: &DevArgs, global: &Global) -> Result<Code> {
                     }
                     event = events.next() => session.saw(event?.kind, &project).await?,
                 }
-            }
-            // Its plugin.toml may be what has changed.
-            match Project::open(&args.dir) {
-                Ok(changed) => project = changed,
-                Err(error) => session.say("error", &error.to_string())?,
             }
         }
     });
@@ -119,16 +122,22 @@ impl Session<'_> {
             digest: None,
             signature: None,
         };
-        match self.client.add_plugin(&new, component(&built.path)?).await {
-            Ok(_) => {}
+        let added = self.client.add_plugin(&new, component(&built.path)?).await;
+        let added: PluginView = match added.and_then(read) {
+            Ok(added) => added,
             Err(error @ Error::Unreachable { .. }) => return Err(error),
             Err(error) => return self.stays("refused", &error.to_string()),
-        }
+        };
         self.loaded = true;
+        let live = if added.state == "active" {
+            "live"
+        } else {
+            "there"
+        };
         self.say(
             "loaded",
             &format!(
-                "{}@{}, {}, built in {:.1} s, live after {:.1} s",
+                "{}@{}, {}, built in {:.1} s, {live} after {:.1} s",
                 trying.name(),
                 trying.version(),
                 size(built.bytes),
@@ -136,8 +145,53 @@ impl Session<'_> {
                 began.elapsed().as_secs_f64()
             ),
         )?;
+        for warning in &built.warnings {
+            self.say("warning", warning)?;
+        }
         self.clear_away(project, &known).await;
+        self.say_pinned(&trying).await?;
         self.give(project).await
+    }
+
+    /// Says where runs do not take what was loaded, for they are held to another version.
+    async fn say_pinned(&self, trying: &Project) -> Result<()> {
+        let (name, version) = (trying.name(), trying.version());
+        let known = self.client.rollout(name).await.and_then(read);
+        let rollout: RolloutView = match known {
+            Ok(rollout) => rollout,
+            Err(error) => return self.say("error", &error.to_string()),
+        };
+        let active = rollout.active.unwrap_or_default();
+        if rollout.pinned.is_some() && active != version {
+            let text = format!(
+                "new runs of {name} take {active}; `adjutant plugin unpin {name}` lets them take what is \
+                 saved next"
+            );
+            self.say("pinned", &text)?;
+        }
+        let agents = match self.client.agents().await {
+            Ok(agents) => agents,
+            Err(error) => return self.say("error", &error.to_string()),
+        };
+        let wanted = self.args.agent.as_ref();
+        let watched = agents
+            .iter()
+            .filter(|agent| wanted.is_none_or(|wanted| *wanted == agent.name));
+        let held: Vec<String> = watched
+            .filter(|agent| {
+                let named = agent.plugin.split_once('@');
+                named.is_some_and(|(its, held)| its == name && held != version)
+            })
+            .map(|agent| format!("{} to {}", agent.name, agent.plugin))
+            .collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "held by the team: {}; with `plugin = \"{name}\"` in it new runs take what is saved",
+            held.join(", ")
+        );
+        self.say("pinned", &text)
     }
 
     /// The numbers of the versions for trying that the host has, in order.
@@ -284,7 +338,7 @@ impl Session<'_> {
         if self.global.json {
             return print::json_line(&json!({ "what": what, "text": text }));
         }
-        let text = if what == "error" || what == "refused" {
+        let text = if ["error", "refused", "warning"].contains(&what) {
             clean::block(text)
         } else {
             clean::line(text, LINE)

@@ -3,17 +3,25 @@
 //!
 //! A name has at most one active version. A canary is another version that takes a share of the new
 //! runs until enough of them have ended; then it becomes active, or is dropped. A version that keeps
-//! failing by its own fault is taken back by itself. Runs that have started stay as they are.
+//! failing by its own fault is taken back by itself. Runs that have started stay as they are. A selector
+//! has no runs: what is said of runs here holds for each of its choices.
 //!
 //! Invariants:
-//! - The same run takes the same version always: its id decides whether it is in a canary's share.
+//! - The same run takes the same version always: its [`Lot`] decides whether it is in a canary's share.
 //! - While a name is pinned, nothing changes its active version but unpinning it.
 //! - Nothing starts on a version that is drained, but by making it active again.
 //! - Whatever changes stands in the history, with its reason.
 
-use crate::{EventKind, Limits, Refusal, RunId, Timestamp, text::cut};
+mod history;
+mod lot;
+mod tally;
+
+pub use history::{Change, Turn};
+pub use lot::Lot;
+pub use tally::{Counted, Tally, Verdict};
+
+use crate::{Refusal, Timestamp, text::cut};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Bytes of a reason.
 const REASON: usize = 1_000;
@@ -69,133 +77,6 @@ pub struct Drain {
     pub drained_at: Option<Timestamp>,
 }
 
-/// A change of a rollout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
-    /// When.
-    pub at: Timestamp,
-    /// What happened.
-    pub change: Change,
-    /// The version that it happened to; that which is active now where it was rolled back or taken back.
-    pub version: String,
-    /// The version that was active before, where that has changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// Why; empty where nobody said.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-}
-
-/// What may happen to a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// It was registered, and did not become active.
-    Added,
-    /// It became active.
-    Activated,
-    /// It became active again, for an operator wanted the one before.
-    RolledBack,
-    /// It became active again, for the one after it kept failing.
-    TakenBack,
-    /// It takes a share of the new runs.
-    CanaryStarted,
-    /// It was tried, and became active.
-    CanaryPromoted,
-    /// It was tried, and takes no runs any more.
-    CanaryStopped,
-    /// It stays active whatever is registered.
-    Pinned,
-    /// It is held no longer.
-    Unpinned,
-    /// Nothing starts on it any more.
-    Draining,
-    /// Its last run has ended.
-    Drained,
-    /// It was removed.
-    Removed,
-}
-
-impl Change {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Change::Added => "added",
-            Change::Activated => "activated",
-            Change::RolledBack => "rolled_back",
-            Change::TakenBack => "taken_back",
-            Change::CanaryStarted => "canary_started",
-            Change::CanaryPromoted => "canary_promoted",
-            Change::CanaryStopped => "canary_stopped",
-            Change::Pinned => "pinned",
-            Change::Unpinned => "unpinned",
-            Change::Draining => "draining",
-            Change::Drained => "drained",
-            Change::Removed => "removed",
-        }
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Turn {
-    /// What the log of a workspace says of it.
-    pub fn event(&self, plugin: &str) -> EventKind {
-        let (plugin, version) = (plugin.to_owned(), self.version.clone());
-        let (from, reason) = (self.from.clone(), self.reason.clone());
-        match self.change {
-            Change::Added => EventKind::PluginAdded { plugin, version },
-            Change::Activated => EventKind::PluginActivated {
-                plugin,
-                version,
-                from,
-                reason,
-            },
-            Change::RolledBack => EventKind::PluginRolledBack {
-                plugin,
-                version,
-                from,
-                reason,
-            },
-            Change::TakenBack => EventKind::PluginTakenBack {
-                plugin,
-                version,
-                from,
-                reason,
-            },
-            Change::CanaryStarted => EventKind::PluginCanaryStarted {
-                plugin,
-                version,
-                reason,
-            },
-            Change::CanaryPromoted => EventKind::PluginCanaryPromoted {
-                plugin,
-                version,
-                from,
-                reason,
-            },
-            Change::CanaryStopped => EventKind::PluginCanaryStopped {
-                plugin,
-                version,
-                reason,
-            },
-            Change::Pinned => EventKind::PluginPinned { plugin, version },
-            Change::Unpinned => EventKind::PluginUnpinned { plugin, version },
-            Change::Draining => EventKind::PluginDraining {
-                plugin,
-                version,
-                reason,
-            },
-            Change::Drained => EventKind::PluginDrained { plugin, version },
-            Change::Removed => EventKind::PluginRemoved { plugin, version },
-        }
-    }
-}
-
 /// When a change happens, why, and how much of the history is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
@@ -216,10 +97,10 @@ impl Rollout {
         }
     }
 
-    /// The version that a new run takes where its agent names none.
-    pub fn version_for(&self, run: RunId) -> Option<&str> {
+    /// The version that a new run, or a choice, takes where its agent names none.
+    pub fn version_for(&self, lot: Lot) -> Option<&str> {
         match &self.canary {
-            Some(canary) if in_share(run, canary.percent) => Some(&canary.version),
+            Some(canary) if lot.is_in(canary.percent) => Some(&canary.version),
             _ => self.active.as_deref(),
         }
     }
@@ -347,7 +228,7 @@ impl Rollout {
         }
         self.draining.retain(|one| one.version != version);
         self.former.retain(|one| one != version);
-        let share = format!("{percent} % of new runs");
+        let share = format!("its share is {percent} %");
         let reason = match at.reason {
             "" => share,
             reason => format!("{share}: {reason}"),
@@ -531,183 +412,6 @@ impl Rollout {
             self.name
         ))
     }
-}
-
-/// Whether a run is in a share of so many percent. Ids begin with the time, so all their bits count.
-fn in_share(run: RunId, percent: u8) -> bool {
-    let bits = run.0.as_u128();
-    let mut mixed = (bits as u64) ^ ((bits >> 64) as u64).rotate_left(32);
-    // The finalizer of SplitMix64: each bit of the id changes half of the result's.
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    mixed % 100 < u64::from(percent)
-}
-
-/// How runs of a name's versions have ended, as far as it matters for what new runs take.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tally {
-    /// Which activation the first count is of: the version, and since when it is active.
-    pub of: Option<(String, Timestamp)>,
-    /// Runs of the active version since it became active.
-    pub active: Counted,
-    /// Which trial the other two are of.
-    pub trial: Option<(String, Timestamp)>,
-    /// Runs of the canary.
-    pub canary: Counted,
-    /// Runs of the active version beside it.
-    pub beside: Counted,
-}
-
-/// Runs that have ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counted {
-    /// How many.
-    pub ended: u32,
-    /// How many of them by the guest's own fault: it trapped, hit a limit of its own, or diverged.
-    pub faulted: u32,
-    /// Of the last ones, which: true for a fault.
-    pub recent: Vec<bool>,
-}
-
-impl Counted {
-    fn count(&mut self, fault: bool, window: usize) {
-        self.ended = self.ended.saturating_add(1);
-        self.faulted = self.faulted.saturating_add(u32::from(fault));
-        self.recent.push(fault);
-        let over = self.recent.len().saturating_sub(window.max(1));
-        self.recent.drain(..over);
-    }
-
-    /// Of the last ones, how many ended by the guest's own fault.
-    pub fn recent_faults(&self) -> usize {
-        self.recent.iter().filter(|fault| **fault).count()
-    }
-}
-
-/// What follows from how runs have ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The active version keeps failing: back to the one before.
-    TakeBack {
-        /// The version that fails.
-        version: String,
-        /// Why, as a sentence.
-        reason: String,
-    },
-    /// The canary is no worse than the active version.
-    Promote {
-        /// The canary.
-        version: String,
-        /// Why, as a sentence.
-        reason: String,
-    },
-    /// The canary is worse.
-    Stop {
-        /// The canary.
-        version: String,
-        /// Why, as a sentence.
-        reason: String,
-    },
-}
-
-impl Tally {
-    /// Counts a run that has ended, and says what follows.
-    pub fn count(
-        &mut self,
-        rollout: &Rollout,
-        version: &str,
-        fault: bool,
-        limits: &Limits,
-    ) -> Option<Verdict> {
-        self.renew(rollout);
-        let window = limits.fault_window as usize;
-        if let Some(canary) = &rollout.canary {
-            if canary.version == version {
-                self.canary.count(fault, window);
-                return self.judge_canary(version, limits);
-            }
-            if rollout.active.as_deref() == Some(version) {
-                self.beside.count(fault, window);
-            }
-        }
-        if rollout.active.as_deref() != Some(version) {
-            return None;
-        }
-        self.active.count(fault, window);
-        if !fault || !keeps_failing(&self.active, limits) {
-            return None;
-        }
-        Some(Verdict::TakeBack {
-            version: version.to_owned(),
-            reason: failing(version, &self.active),
-        })
-    }
-
-    /// Whether it says anything that a fresh one would not.
-    pub fn matters(&self) -> bool {
-        self.trial.is_some() || self.active.recent_faults() > 0
-    }
-
-    /// Begins anew what belongs to an earlier activation or trial.
-    fn renew(&mut self, rollout: &Rollout) {
-        let of = rollout.active.clone().map(|active| (active, rollout.since));
-        if self.of != of {
-            (self.of, self.active) = (of, Counted::default());
-        }
-        let trial = rollout.canary.as_ref();
-        let trial = trial.map(|canary| (canary.version.clone(), canary.since));
-        if self.trial != trial {
-            (self.trial, self.canary, self.beside) =
-                (trial, Counted::default(), Counted::default());
-        }
-    }
-
-    fn judge_canary(&self, version: &str, limits: &Limits) -> Option<Verdict> {
-        let version = version.to_owned();
-        if keeps_failing(&self.canary, limits) {
-            let reason = failing(&version, &self.canary);
-            return Some(Verdict::Stop { version, reason });
-        }
-        if self.canary.ended < limits.canary_runs.max(1) {
-            return None;
-        }
-        // In ten-thousandths.
-        let rate = |of: &Counted| match of.ended {
-            0 => 0,
-            ended => u64::from(of.faulted) * 10_000 / u64::from(ended),
-        };
-        let (new, old) = (rate(&self.canary), rate(&self.beside));
-        let margin = u64::from(limits.canary_margin_percent) * 100;
-        let sides = format!(
-            "{} of its {} runs failed by their own fault, and {} of {} of the active version's",
-            self.canary.faulted, self.canary.ended, self.beside.faulted, self.beside.ended
-        );
-        Some(if new <= old + margin {
-            Verdict::Promote {
-                version,
-                reason: sides,
-            }
-        } else {
-            let margin = limits.canary_margin_percent;
-            let reason = format!("{sides}: more than {margin} percentage points worse");
-            Verdict::Stop { version, reason }
-        })
-    }
-}
-
-fn keeps_failing(counted: &Counted, limits: &Limits) -> bool {
-    limits.fault_runs > 0 && counted.recent_faults() >= limits.fault_runs as usize
-}
-
-fn failing(version: &str, counted: &Counted) -> String {
-    format!(
-        "{} of the last {} runs on {version} failed by their own fault",
-        counted.recent_faults(),
-        counted.recent.len()
-    )
 }
 
 #[cfg(test)]
