@@ -8,9 +8,8 @@
 use crate::{Refusal, Violation, text::cut};
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Steps of one check: a reference that is followed, a subschema that is fulfilled; more for a large value.
 const MOST_STEPS: u64 = 200_000;
@@ -29,13 +28,14 @@ const MOST_VIOLATIONS: usize = 50;
 /// Bytes of a violation's path, and of its message, that are kept.
 const VIOLATION_BYTES: usize = 500;
 
+thread_local! {
+    /// Steps that the check in progress on this thread has left: one schema may be in use on several.
+    static LEFT: Cell<u64> = const { Cell::new(0) };
+}
+
 /// A schema that can be checked against.
 #[derive(Debug)]
-pub struct Schema {
-    validator: Validator,
-    /// Steps that the check in progress has left.
-    left: Arc<AtomicU64>,
-}
+pub struct Schema(Validator);
 
 impl Schema {
     /// Compiles a schema. `path` is where it stands in the command, for the refusal.
@@ -49,8 +49,6 @@ impl Schema {
                 format!("this schema has {patterns} patterns; {MOST_PATTERNS} is the limit"),
             ));
         }
-        let left = Arc::new(AtomicU64::new(0));
-        let counter = left.clone();
         jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .with_pattern_options(
@@ -59,12 +57,12 @@ impl Schema {
                     .dfa_size_limit(PATTERN_BYTES)
                     .backtrack_limit(MOST_BACKTRACKS),
             )
-            .with_keyword(STEP, move |_, _, _| {
-                let step: Box<dyn for<'i> Keyword<'i>> = Box::new(Step(counter.clone()));
+            .with_keyword(STEP, |_, _, _| {
+                let step: Box<dyn for<'i> Keyword<'i>> = Box::new(Step);
                 Ok(step)
             })
             .build(&counted)
-            .map(|validator| Schema { validator, left })
+            .map(Schema)
             .map_err(|error| {
                 Refusal::invalid(
                     path,
@@ -78,9 +76,9 @@ impl Schema {
 
     /// What is wrong with an output; nothing if it fulfils the schema.
     pub fn check(&self, output: &Value) -> Vec<Violation> {
-        self.left.store(MOST_STEPS, Ordering::Relaxed);
+        LEFT.set(MOST_STEPS);
         let violations = || {
-            let errors = self.validator.iter_errors(output).take(MOST_VIOLATIONS);
+            let errors = self.0.iter_errors(output).take(MOST_VIOLATIONS);
             let violation = |error: ValidationError<'_>| {
                 // The message quotes the value, which may be the whole output.
                 Violation::new(
@@ -105,40 +103,35 @@ impl Schema {
 }
 
 /// Counts what is tried. The library offers no other way out of a check than to unwind.
-struct Step(Arc<AtomicU64>);
+struct Step;
 
 /// What ends a check.
 struct OutOfSteps;
 
 impl Step {
-    fn take(&self, instance: &Value) {
+    fn take(instance: &Value) {
         let size = match instance {
             Value::String(text) => text.len() / 64,
             Value::Array(items) => items.len() / 8,
             Value::Object(fields) => fields.len() / 8,
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         };
-        let steps = 1 + size as u64;
-        let take = |left: u64| left.checked_sub(steps);
-        if self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_err()
-        {
+        match LEFT.get().checked_sub(1 + size as u64) {
+            Some(left) => LEFT.set(left),
             // Quietly: it is no panic, and nobody is told of one.
-            resume_unwind(Box::new(OutOfSteps));
+            None => resume_unwind(Box::new(OutOfSteps)),
         }
     }
 }
 
 impl<'i> Keyword<'i> for Step {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        self.take(instance);
+        Step::take(instance);
         Ok(())
     }
 
     fn is_valid(&self, instance: &'i Value) -> bool {
-        self.take(instance);
+        Step::take(instance);
         true
     }
 }
