@@ -370,10 +370,10 @@ pub(crate) fn thread_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// For this thread only, and not for processes that it starts: a lower weight, and turns that are long
-/// where nobody else wants the processor, of which the scheduler makes short ones for whoever wakes
-/// meanwhile (Linux from 6.12 on; before, the length is ignored). Without that the host, which sleeps and
-/// wakes several times for each write, waited for a clock tick each time.
+/// For this thread only: a lower weight, and turns that are long where nobody else wants the processor,
+/// of which the scheduler makes short ones for whoever wakes meanwhile (Linux from 6.12 on; before, the
+/// length is ignored). A process that it starts inherits the weight and not the length. Otherwise the host, which sleeps and
+/// wakes several times for each write, would wait for a clock tick each time.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     // Relative to what the host itself was started with.

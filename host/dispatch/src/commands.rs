@@ -1,9 +1,10 @@
 //! Commands from people, calls from guests, and new workspaces: read what they name, decide, send.
 
-use crate::event_loop::{Ack, Answer, Dispatcher, stopping};
+use crate::event_loop::{Ack, Answer, Dispatcher};
 use crate::host::HostError;
 use crate::keys::IdempotencyKey;
 use crate::load;
+use crate::stop::stopping;
 use crate::world::World;
 use adjutant_model::{
     Command, GuestCall, Outcome, Pending, Refusal, RunId, State, TeamSpec, TicketId, Workspace,

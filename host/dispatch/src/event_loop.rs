@@ -10,7 +10,7 @@ use crate::keys::IdempotencyKey;
 use crate::ledger::LoopLedger;
 use crate::pace::Pace;
 use crate::plugins::PluginShelf;
-use crate::stop::Draining;
+use crate::stop::{Draining, is_from_outside, stopping};
 use crate::world::Worlds;
 use adjutant_model::{
     Agent, Changes, Command, Context, Effect, EventKind, GuestCall, Limits, Outcome, Pending,
@@ -586,22 +586,4 @@ impl Dispatcher {
             held_up: Mutex::default(),
         })
     }
-}
-
-pub(crate) fn stopping() -> HostError {
-    HostError::Unavailable(
-        "the host is stopping and takes nothing new; what runs goes on at its next start"
-            .to_owned(),
-    )
-}
-
-/// Whether a command comes from people, and not from runs that are being ended.
-pub(crate) fn is_from_outside(command: &Command) -> bool {
-    !matches!(
-        command,
-        Command::EndRun { .. }
-            | Command::Branches { .. }
-            | Command::Output { .. }
-            | Command::Provisioned { .. }
-    )
 }

@@ -7,9 +7,10 @@
 //! Invariants: the keys in memory are those on disk and on their way there; there are at most as many as
 //! the limit says, and none is older than the limit.
 
-use crate::event_loop::{Ack, Answer, Dispatcher, is_from_outside, stopping};
+use crate::event_loop::{Ack, Answer, Dispatcher};
 use crate::host::HostError;
 use crate::load;
+use crate::stop::{is_from_outside, stopping};
 use adjutant_model::{
     AgentId, Changes, ChannelId, Command, Limits, Message, Outcome, Refusal, Ticket, TicketId,
     Timestamp, WorkspaceId,

@@ -10,7 +10,9 @@
 //! - What was acknowledged is on disk before the store is closed.
 
 use crate::event_loop::Dispatcher;
+use crate::host::HostError;
 use crate::world::Running;
+use adjutant_model::Command;
 use adjutant_run::Gone;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -130,4 +132,22 @@ impl Dispatcher {
         }
         dropped
     }
+}
+
+pub(crate) fn stopping() -> HostError {
+    HostError::Unavailable(
+        "the host is stopping and takes nothing new; what runs goes on at its next start"
+            .to_owned(),
+    )
+}
+
+/// Whether a command comes from people, and not from runs that are being ended.
+pub(crate) fn is_from_outside(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::EndRun { .. }
+            | Command::Branches { .. }
+            | Command::Output { .. }
+            | Command::Provisioned { .. }
+    )
 }
