@@ -304,7 +304,21 @@ fn a_saved_file_is_what_the_next_run_takes() {
         done["summary"],
         "There are 2 words. Tickets done so far: 4."
     );
+    dev.interrupt();
 
+    // A version that was removed names what it named: what is saved now is another one.
+    for number in 1..=2 {
+        let path = format!("/v1/plugins/counter@0.1.0-dev.{number}?force=true");
+        assert_eq!(server.send("DELETE", &path, &[], None).status, 204);
+    }
+    desk.change("src/lib.rs", ".txt()", ".text()");
+    let mut dev = Dev::start(&desk, &server);
+    let loaded = dev.until("loaded", 1);
+    assert!(
+        loaded.starts_with("counter@0.1.0-dev.") && !loaded.starts_with("counter@0.1.0-dev.1,"),
+        "{loaded}"
+    );
+    dev.until("ended", 1);
     dev.interrupt();
 }
 

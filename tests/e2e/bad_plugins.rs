@@ -281,11 +281,100 @@ fn a_component_that_takes_for_ever_or_all_memory_to_compile_is_refused() {
     );
     unchanged.check("two bombs");
     // And components that are as they should be still come in.
+    server.upload("fine", "1.0.0", fine()).ok();
+    unchanged.works();
+}
+
+/// A process that compiles for a host.
+fn compiler(server: &Server) -> Option<String> {
+    let host = server.pid().as_raw_nonzero();
+    let tasks = std::fs::read_dir(format!("/proc/{host}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let children =
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let all = children.collect::<Vec<_>>().join(" ");
+    // One that has only just begun is still called as the host is.
+    let compiles = |pid: &&str| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        command.is_ok_and(|command| command.contains("compile-component"))
+    };
+    all.split_whitespace().find(compiles).map(ToOwned::to_owned)
+}
+
+/// The same as another that no host has ever compiled.
+fn fresh(mut component: Vec<u8>) -> Vec<u8> {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    let now = now.expect("after 1970").as_nanos().to_le_bytes();
+    // A custom section: its id, its size, the length of its name, its name, what it holds.
+    component.extend([0, 18, 1, b'n']);
+    component.extend(now);
+    component
+}
+
+/// A component that does nothing wrong.
+fn fine() -> Vec<u8> {
     let fine = "(data (i32.const 0) \"fine\") (func (export \"work\") (param i32) (result i32) \
                 (call $answer (i32.const 0) (i32.const 4)))";
-    let fine = assembled("subordinate", &core_module("", fine));
-    server.upload("fine", "1.0.0", fine).ok();
-    unchanged.works();
+    assembled("subordinate", &core_module("", fine))
+}
+
+#[test]
+fn a_full_compile_queue_answers_503_with_retry_after() {
+    let server = configured("[plugins]\ncompile_ms = 8000\ncompile_queue = 0\n");
+    working(&server);
+    let limits = server.get("/v1/status").ok()["plugins"].clone();
+    assert_eq!(limits["compile_queue"], 0);
+    let late = fresh(fine());
+    let unchanged = Unchanged::of(&server);
+    std::thread::scope(|threads| {
+        let upload = threads.spawn(|| server.upload("slow", "1.0.0", bombs::slow()));
+        crate::support::until("a compiler", || compiler(&server));
+        let reply = server.upload("fine", "1.0.0", late.clone());
+        refused(&reply, 503, "`compile_queue`");
+        assert!(reply.headers.contains_key("retry-after"));
+        unchanged.check("a full queue");
+        // What is compiled already needs no turn.
+        unchanged.works();
+        refused(&upload.join().expect("an answer"), 422, "longer than 8 s");
+    });
+    server.upload("fine", "1.0.0", late).ok();
+}
+
+#[test]
+fn an_upload_whose_caller_left_is_not_compiled() {
+    let server = configured("[plugins]\ncompile_ms = 8000\ncompile_queue = 1\n");
+    working(&server);
+    std::thread::scope(|threads| {
+        let upload = threads.spawn(|| server.upload("slow", "1.0.0", bombs::slow()));
+        crate::support::until("a compiler", || compiler(&server));
+        for number in 0..3 {
+            let bytes = fresh(fine());
+            let address = server.url.trim_start_matches("http://");
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            let head = format!(
+                "POST /v1/plugins?name=left&version={number}.0.0 HTTP/1.1\r\nHost: {address}\r\n\
+                 Content-Type: application/wasm\r\nContent-Length: {}\r\n\r\n",
+                bytes.len()
+            );
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream.write_all(&bytes).expect("sent");
+            // It leaves while it waits; the next one finds its place free.
+        }
+        // One place to wait in, and one upload beside the one that compiles.
+        let reply = crate::support::until("a place", || {
+            let reply = server.upload("fine", "1.0.0", fresh(fine()));
+            (reply.status != 429 && reply.status != 503).then_some(reply)
+        });
+        reply.ok();
+        refused(&upload.join().expect("an answer"), 422, "longer than 8 s");
+    });
+    let plugins = essence(&server.get("/v1/plugins").ok());
+    assert!(
+        plugins.iter().all(|plugin| !plugin.contains("left")),
+        "{plugins:?}"
+    );
 }
 
 #[test]
@@ -296,23 +385,7 @@ fn a_killed_host_leaves_no_compiler_behind() {
         let path = "/v1/plugins?name=slow&version=1.0.0";
         client.try_send("POST", path, &[WASM], Some(bombs::slow()))
     });
-    let host = server.pid().as_raw_nonzero();
-    let compilers = || {
-        let tasks = std::fs::read_dir(format!("/proc/{host}/task"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let children =
-            tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-        let children: Vec<String> = children.collect();
-        let all = children.join(" ");
-        all.split_whitespace()
-            .map(ToOwned::to_owned)
-            .collect::<Vec<_>>()
-    };
-    let compiler = crate::support::until("a compiler", || compilers().pop());
-    let command = std::fs::read_to_string(format!("/proc/{compiler}/cmdline")).expect("it lives");
-    assert!(command.contains("compile-component"), "{command}");
+    let compiler = crate::support::until("a compiler", || compiler(&server));
     server.kill();
     crate::support::until("its end", || {
         let status = std::fs::read_to_string(format!("/proc/{compiler}/stat"));

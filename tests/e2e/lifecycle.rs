@@ -1,5 +1,6 @@
-//! Changing strategies on a host that runs: swaps, canaries, rollbacks and drains. `scripted-sub` and `scripted-mended` are two versions of one strategy: the step `greet` says
-//! `Hello.` in the first and `Good day.` in the second, and the step `flaw` traps in the first only.
+//! Changing strategies on a host that runs: swaps, canaries, rollbacks and drains. `scripted-sub` and
+//! `scripted-mended` are two versions of one strategy: the step `greet` says `Hello.` in the first and
+//! `Good day.` in the second, and the step `flaw` traps in the first only.
 
 use crate::support::{
     Client, Events, Server, Setup, adjutant, agent, all_events, guest, of_kind, plugins, team,
@@ -55,8 +56,34 @@ pub(crate) fn rollout(client: &Client, name: &str) -> Value {
     client.get(&format!("/v1/plugins/{name}/rollout")).ok()
 }
 
+/// What was changed last, and why.
+#[track_caller]
+pub(crate) fn last_turn(client: &Client, name: &str) -> Value {
+    let rollout = rollout(client, name);
+    let turn = rollout["history"].as_array().and_then(|all| all.last());
+    turn.expect("a turn").clone()
+}
+
+/// How many ends its canary was counted by, while it has one.
+pub(crate) fn counted_on_canary(client: &Client, name: &str) -> Option<u64> {
+    rollout(client, name)["canary"]["ended"].as_u64()
+}
+
+/// Fails where the log does not have a canary's beginning, one that was dropped and one that was promoted.
+#[track_caller]
+pub(crate) fn canaries_are_in_the_log(server: &Server) {
+    let all = all_events(server);
+    for kind in [
+        "PluginCanaryStarted",
+        "PluginCanaryStopped",
+        "PluginCanaryPromoted",
+    ] {
+        assert!(!of_kind(&all, kind).is_empty(), "{kind}");
+    }
+}
+
 /// What has changed, as words.
-fn history(client: &Client, name: &str) -> Vec<String> {
+pub(crate) fn history(client: &Client, name: &str) -> Vec<String> {
     let rollout = rollout(client, name);
     let turns = rollout["history"].as_array().expect("a list");
     let words = |turn: &Value| format!("{} {}", string(&turn["change"]), string(&turn["version"]));
@@ -269,25 +296,17 @@ fn a_canary_is_promoted_or_dropped_by_how_its_runs_end() {
     let good = with_manifest(mended(), &manifest("greeter", "2.0.1", json!({})));
     upload(&server, "canary=50", good).ok();
     let greet = || json!([{"greet": true}]);
-    while rollout(&server, "greeter")["canary"]["ended"].as_u64() < Some(3) {
+    while counted_on_canary(&server, "greeter") < Some(3) {
         server.done(&give(&server, greet()));
     }
     server.kill();
     server.restart();
-    let canary = &rollout(&server, "greeter")["canary"];
-    assert!(
-        canary["ended"].as_u64() >= Some(2),
-        "it is counted on: {canary}"
-    );
+    let after = counted_on_canary(&server, "greeter");
+    assert!(after >= Some(2), "it is counted on: {after:?}");
     while rollout(&server, "greeter")["active"] != "2.0.1" {
         server.done(&give(&server, greet()));
     }
-    let last = rollout(&server, "greeter")["history"]
-        .as_array()
-        .expect("a list")
-        .last()
-        .cloned();
-    let last = last.expect("a turn");
+    let last = last_turn(&server, "greeter");
     assert_eq!(last["change"], "canary_promoted");
     assert!(
         string(&last["reason"]).contains("0 of its 6 runs"),
@@ -296,14 +315,7 @@ fn a_canary_is_promoted_or_dropped_by_how_its_runs_end() {
     let id = give(&server, greet());
     server.done(&id);
     assert_eq!(versions_of(&server, &id), ["2.0.1"]);
-    let all = all_events(&server);
-    for kind in [
-        "PluginCanaryStarted",
-        "PluginCanaryStopped",
-        "PluginCanaryPromoted",
-    ] {
-        assert!(!of_kind(&all, kind).is_empty(), "{kind}");
-    }
+    canaries_are_in_the_log(&server);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! An operator's steps: asked for twice, and on a host that comes to require signatures.
 
+use crate::lifecycle;
 use crate::support::plugins::{Signer, named};
 use crate::support::{
     Client, Reply, Server, Setup, adjutant, agent, all_events, folder, guest, of_kind, team,
@@ -7,10 +8,7 @@ use crate::support::{
 use serde_json::{Value, json};
 
 fn history(client: &Client) -> Vec<String> {
-    let rollout = client.get("/v1/plugins/greeter/rollout").ok();
-    let turns = rollout["history"].as_array().expect("a list").iter();
-    let turns = turns.map(|turn| format!("{} {}", turn["change"], turn["version"]));
-    turns.map(|turn| turn.replace('"', "")).collect()
+    lifecycle::history(client, "greeter")
 }
 
 #[test]

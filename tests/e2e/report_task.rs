@@ -1,6 +1,6 @@
 //! `report-task`: how an outside program or a person reports, by the very line that it was given.
 
-use crate::support::{Server, Setup, agent, boss, hand, shell, team};
+use crate::support::{Client, Reply, Server, Setup, agent, boss, hand, shell, team};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -66,7 +66,7 @@ impl Office {
     }
 
     /// Reports by hand.
-    fn report(&self, agent: &str, query: &str, body: &Value) -> crate::support::Reply {
+    fn report(&self, agent: &str, query: &str, body: &Value) -> Reply {
         self.server
             .post(&format!("/api/agents/{agent}/report-task{query}"), body)
     }
@@ -81,6 +81,24 @@ fn query(line: &str) -> String {
     let from = line.find('?').expect("a query");
     let to = line[from..].find('\'').expect("the URL ends");
     line[from..from + to].to_owned()
+}
+
+/// The task as somebody outside is asked for the n-th time, counted from 1.
+pub(crate) fn asked(client: &Client, ticket: &str, attempt: usize) -> String {
+    client.wait("the task's next attempt", |client| {
+        let messages = client.messages(ticket);
+        let mut tasks = messages.iter().filter(|message| message["kind"] == "task");
+        let text = tasks.nth(attempt - 1)?["text"].as_str()?.to_owned();
+        let run = client.ticket(ticket)["attempts"] == attempt;
+        run.then_some(text)
+    })
+}
+
+/// Reports by the line of a task.
+pub(crate) fn report(client: &Client, agent: &str, task: &str, body: &Value) -> Reply {
+    let line = task.lines().find(|line| line.starts_with("curl "));
+    let query = query(line.expect("a line"));
+    client.post(&format!("/api/agents/{agent}/report-task{query}"), body)
 }
 
 #[test]
@@ -277,23 +295,8 @@ fn an_output_from_outside_is_asked_for_refused_with_what_is_wrong_and_taken() {
             "required": ["files"]
         }
     }));
-    let asked = |attempt: usize| {
-        server.wait("the task's next attempt", |client| {
-            let messages = client.messages(&ticket);
-            let mut tasks = messages.iter().filter(|message| message["kind"] == "task");
-            let text = tasks.nth(attempt - 1)?["text"].as_str()?.to_owned();
-            let run = client.ticket(&ticket)["attempts"] == attempt;
-            run.then_some(text)
-        })
-    };
-    let report = |task: &str, body: &Value| {
-        let line = task.lines().find(|line| line.starts_with("curl "));
-        let path = format!(
-            "/api/agents/human/report-task{}",
-            query(line.expect("a line"))
-        );
-        server.post(&path, body)
-    };
+    let asked = |attempt: usize| asked(&server, &ticket, attempt);
+    let report = |task: &str, body: &Value| report(&server, "human", task, body);
 
     let first = asked(1);
     for part in ["\"output\":{…}", "\"minimum\":1", "must fulfil"] {

@@ -1,6 +1,8 @@
-//! Outputs and their schemas: valid, mended, refused to the end, permissive; and schemas that are none.
+//! Outputs and their schemas: valid, mended, refused to the end, permissive; schemas that are none, and
+//! schemas that would take for ever.
 
-use crate::support::{Server, agent, all_events, boss, of_kind, team};
+use crate::report_task::{asked, report};
+use crate::support::{Server, agent, all_events, boss, hand, of_kind, steps, team};
 use serde_json::{Value, json};
 
 fn schema() -> Value {
@@ -44,7 +46,7 @@ fn a_valid_output_is_the_tickets_output() {
     let server = server();
     let id = server.create(&json!({
         "title": "Give me a number",
-        "description": crate::support::steps(json!([{"report": {"output": {"n": 3}}}])),
+        "description": steps(json!([{"report": {"output": {"n": 3}}}])),
         "assignee": "writer",
         "expected_output_schema": schema()
     }));
@@ -139,7 +141,7 @@ fn a_permissive_ticket_keeps_the_output_with_warnings() {
 #[test]
 fn no_output_is_refused_where_one_is_expected_and_any_is_taken_where_none_is() {
     let server = server();
-    let script = |steps: Value| crate::support::steps(steps);
+    let script = |script: Value| steps(script);
     let none = server.create(&json!({
         "title": "Say nothing",
         "description": script(json!([{"report": {"summary": "nothing"}}])),
@@ -198,4 +200,108 @@ fn a_schema_that_is_no_schema_is_refused_when_the_ticket_is_made() {
     assert!(path.starts_with("/1"), "{error:#}");
     assert_eq!(answers[1]["error"]["kind"], "invalid");
     assert!(server.children(&id).is_empty(), "all or nothing");
+}
+
+/// A schema of 3 KB whose references double at each level: a whole check would take 2^45 steps.
+fn doubling() -> Value {
+    let mut parts = serde_json::Map::new();
+    for n in 0..45 {
+        let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
+        parts.insert(format!("d{n}"), json!({"allOf": [next, next]}));
+    }
+    parts.insert("d45".to_owned(), json!({"type": "object"}));
+    json!({"$defs": parts, "$ref": "#/$defs/d0"})
+}
+
+const GIVEN_UP: &str = "takes more than 200000 steps; make the schema simpler";
+
+#[test]
+fn a_schema_that_doubles_without_end_fails_its_own_tickets_while_the_host_does_all_others() {
+    let server = Server::start();
+    server.add(&["scripted", "scripted-sub"]);
+    let quick = agent("quick", "scripted-sub");
+    server.apply(&team(None, [boss("lead"), hand("ada", "lead"), quick]));
+    let mut beside = team(None, [agent("bob", "scripted-sub").at_once(12)]);
+    beside["workspace"]["name"] = json!("beside");
+    server.apply(&beside);
+
+    // One below a boss, and twelve in another workspace, all at the same time.
+    let answer = json!([{"report": {"output": {"n": 3}}}]);
+    let part = json!({"title": "Number", "to": "ada", "schema": doubling(), "script": answer});
+    let script = json!([{"delegate": [part]}, {"await": {"join": "all"}}]);
+    let led = server.tell("lead", "Get a number", script);
+    let many: Vec<String> = (0..12)
+        .map(|n| {
+            let new = json!({
+                "title": format!("Number {n}"), "assignee": "bob", "description": steps(answer.clone()),
+                "expected_output_schema": doubling(),
+            });
+            let made = server.post("/v1/tickets?workspace=beside", &new).ok();
+            made["id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    server.wait_in("beside", "the first check", |client| {
+        let refused = |id: &String| client.ticket(id)["rejections"].as_u64() > Some(0);
+        many.iter().any(refused).then_some(())
+    });
+    let id = server.tell("quick", "Something else", json!([{"post": "here"}]));
+    server.done(&id);
+    let over = |id: &&String| server.ticket(id)["status"] == "failed";
+    let meanwhile = many.iter().filter(over).count();
+    assert!(meanwhile < many.len(), "others waited for all of them");
+
+    let report = &server.answers(&led)[1]["reports"][0];
+    assert_eq!(report["outcome"], "failed");
+    let why = &report["violations"][0]["message"];
+    assert!(why.to_string().contains(GIVEN_UP), "{report:#}");
+    for id in &many {
+        let ticket = server.wait_in("beside", "its end", |client| {
+            let ticket = client.ticket(id);
+            (ticket["status"] == "failed").then_some(ticket)
+        });
+        assert_eq!(ticket["rejections"], 3);
+        let why = ticket["summary"].as_str().expect("a text");
+        assert!(why.contains(GIVEN_UP), "{why}");
+    }
+    server.no_runs();
+}
+
+#[test]
+fn a_host_starts_with_tickets_whose_schema_doubles_without_end() {
+    let mut server = Server::start();
+    server.add(&["scripted-sub"]);
+    let team = team(
+        None,
+        [agent("human", "external"), agent("writer", "scripted-sub")],
+    );
+    server.apply(&team);
+    let ask = |server: &Server, agent: &str, validation: &str| {
+        server.create(&json!({
+            "title": "Number", "assignee": agent, "validation": validation,
+            "description": steps(json!([{"report": {"output": {"n": 3}}}])),
+            "expected_output_schema": doubling(),
+        }))
+    };
+    // One is kept with a warning, one waits for somebody outside, one waits for that one.
+    let kept = server.done(&ask(&server, "writer", "permissive"));
+    assert_eq!(kept["output"], json!({"n": 3}));
+    let why = &kept["violations"][0]["message"];
+    assert!(why.to_string().contains(GIVEN_UP), "{kept:#}");
+    let outside = ask(&server, "human", "strict");
+    let queued = ask(&server, "human", "strict");
+    server.waiting(&outside);
+    server.kill();
+    server.restart();
+
+    let output = json!({"output": {"n": 3}});
+    for id in [&outside, &queued] {
+        for attempt in 1..=3 {
+            let task = asked(&server, id, attempt);
+            let reply = report(&server, "human", &task, &output).ok();
+            assert_eq!(reply["accepted"], true, "{reply}");
+        }
+        let why = server.failed(id);
+        assert!(why.contains(GIVEN_UP), "{why}");
+    }
+    server.no_runs();
 }

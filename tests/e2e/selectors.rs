@@ -1,6 +1,7 @@
 //! A selector's versions: choices count for them as runs do for a strategy's. The selectors here pick the
 //! first candidate, and say as their reason the configuration that they were given; or they trap.
 
+use crate::lifecycle::{self, canaries_are_in_the_log, counted_on_canary, last_turn, upload};
 use crate::support::plugins::with_manifest;
 use crate::support::{
     Client, Events, Server, Setup, agent, all_events, assembled, boss, core_module, hand, of_kind,
@@ -48,20 +49,14 @@ fn picker(component: &[u8], version: &str, schema: Value) -> Vec<u8> {
     with_manifest(component, manifest.to_string().as_bytes())
 }
 
-fn add(client: &Client, query: &str, component: Vec<u8>) -> crate::support::Reply {
-    let headers = [("content-type", "application/wasm")];
-    let path = format!("/v1/plugins?{query}");
-    client.send("POST", &path, &headers, Some(component))
-}
-
 fn rollout(client: &Client) -> Value {
-    client.get("/v1/plugins/picker/rollout").ok()
+    lifecycle::rollout(client, "picker")
 }
 
 /// A host with the boss `lead`, whose selector is `picker`, and `ada` below it. Version 1.0.0 is active.
 fn picking(setup: Setup) -> Server {
     let server = Server::with(setup);
-    add(&server, "", picker(&good(), "1.0.0", json!({}))).ok();
+    upload(&server, "", picker(&good(), "1.0.0", json!({}))).ok();
     server.add(&["scripted", "scripted-sub"]);
     let lead = boss("lead").selector("picker").at_once(20);
     server.apply(&team(None, [lead, hand("ada", "lead").at_once(20)]));
@@ -97,7 +92,7 @@ fn asked(child: &Value) -> String {
 fn a_selector_that_keeps_trapping_is_taken_back_by_itself() {
     let server = picking(Setup::default());
     assert_eq!(choose(&server).as_deref(), Ok("1.0.0"));
-    add(&server, "", picker(&bad(), "2.0.0", json!({}))).ok();
+    upload(&server, "", picker(&bad(), "2.0.0", json!({}))).ok();
     // A dry run says nothing about a version.
     for _ in 0..6 {
         let dry = server.get("/v1/agents/lead/choose?title=x").problem(409);
@@ -113,10 +108,8 @@ fn a_selector_that_keeps_trapping_is_taken_back_by_itself() {
         }
     }
     events.until(|frame| frame.data["type"] == "PluginTakenBack");
-    let now = rollout(&server);
-    assert_eq!(now["active"], "1.0.0");
-    let turn = now["history"].as_array().and_then(|turns| turns.last());
-    let turn = turn.expect("a turn");
+    assert_eq!(rollout(&server)["active"], "1.0.0");
+    let turn = last_turn(&server, "picker");
     assert_eq!(
         (&turn["change"], &turn["from"]),
         (&json!("taken_back"), &json!("2.0.0"))
@@ -141,7 +134,7 @@ fn a_canary_of_a_selector_has_its_share_of_choices_and_is_promoted_or_dropped() 
         ..Setup::default()
     };
     let mut server = picking(setup);
-    let added = add(&server, "canary=50", picker(&bad(), "2.0.0", json!({}))).ok();
+    let added = upload(&server, "canary=50", picker(&bad(), "2.0.0", json!({}))).ok();
     assert_eq!(
         (&added["state"], &added["percent"]),
         (&json!("canary"), &json!(50))
@@ -166,22 +159,21 @@ fn a_canary_of_a_selector_has_its_share_of_choices_and_is_promoted_or_dropped() 
     assert_eq!(choose(&server).as_deref(), Ok("1.0.0"));
 
     // The good one: what was chosen stays, and is counted once, also where the host dies meanwhile.
-    add(&server, "canary=50", picker(&good(), "3.0.0", json!({}))).ok();
+    upload(&server, "canary=50", picker(&good(), "3.0.0", json!({}))).ok();
     let wait = json!([{"call_for_report": {"text": "Wait.", "timeout_ms": 600_000}}]);
     let part = json!({"title": "Long", "description": json!({"steps": wait}).to_string()});
     let script = json!([{"delegate": [part]}, {"await": {"join": "all"}}]);
     let id = server.tell("lead", "Hand it out", script);
     let child = server.wait("the part", |client| client.children(&id).pop());
     server.waiting(child["id"].as_str().expect("an id"));
-    while rollout(&server)["canary"]["ended"].as_u64() < Some(3) {
+    while counted_on_canary(&server, "picker") < Some(3) {
         choose(&server).expect("both are good");
     }
-    let counted = |client: &Client| rollout(client)["canary"]["ended"].as_u64();
-    let before = counted(&server);
+    let before = counted_on_canary(&server, "picker");
     server.kill();
     server.restart();
     server.waiting(child["id"].as_str().expect("an id"));
-    let after = counted(&server);
+    let after = counted_on_canary(&server, "picker");
     assert!(
         after <= before && after >= Some(2),
         "a replay chooses nobody again: {before:?}, {after:?}"
@@ -191,10 +183,7 @@ fn a_canary_of_a_selector_has_its_share_of_choices_and_is_promoted_or_dropped() 
     while rollout(&server)["active"] != "3.0.0" {
         versions.insert(choose(&server).expect("both are good"));
     }
-    let last = rollout(&server)["history"]
-        .as_array()
-        .and_then(|turns| turns.last().cloned());
-    let last = last.expect("a turn");
+    let last = last_turn(&server, "picker");
     assert_eq!(last["change"], "canary_promoted");
     assert_eq!(
         last["reason"].as_str().map(|why| why.split(',').next()),
@@ -202,14 +191,7 @@ fn a_canary_of_a_selector_has_its_share_of_choices_and_is_promoted_or_dropped() 
     );
     assert!(versions.contains("3.0.0"), "{versions:?}");
     assert_eq!(choose(&server).as_deref(), Ok("3.0.0"));
-    let all = all_events(&server);
-    for kind in [
-        "PluginCanaryStarted",
-        "PluginCanaryStopped",
-        "PluginCanaryPromoted",
-    ] {
-        assert!(!of_kind(&all, kind).is_empty(), "{kind}");
-    }
+    canaries_are_in_the_log(&server);
 }
 
 #[test]
@@ -231,9 +213,9 @@ fn a_boss_is_configured_for_its_selector_too() {
     // A version that wants more of it does not become active, unless by force; then no choice can be made,
     // which says nothing about the version.
     let strict = || picker(&good(), "2.0.0", json!({"required": ["width"]}));
-    let refused = add(&server, "", strict()).problem(422);
+    let refused = upload(&server, "", strict()).problem(422);
     assert!(refused.to_string().contains("default/lead"), "{refused}");
-    add(&server, "force=true", strict()).ok();
+    upload(&server, "force=true", strict()).ok();
     let why = choose(&server).expect_err("it does not fit");
     assert!(why.contains("does not fit plugin picker"), "{why}");
     assert_eq!(rollout(&server)["counted"]["ended"], 0);

@@ -1,6 +1,6 @@
 //! Event streams: whoever reconnects with the last number misses nothing and sees nothing twice.
 
-use crate::support::{Events, Server, all_events, boss, hand, team};
+use crate::support::{Events, Server, all_events, block, boss, hand, team};
 use serde_json::{Value, json};
 
 fn server() -> Server {
@@ -112,6 +112,12 @@ fn a_stream_begins_now_unless_it_is_told_and_ends_with_the_host() {
     server.done(&work(&server));
     let before = server.newest();
     let events = Events::open(&server, "/v1/events", None);
+    // It says where that is before anything happens, so that its reader can come back there.
+    let opened = server.http.get(format!("{}/v1/events", server.url)).send();
+    let mut opened = block(opened).expect("the host answers");
+    let first = block(opened.chunk()).expect("the stream goes on");
+    let first = first.expect("a frame");
+    assert_eq!(String::from_utf8_lossy(&first), format!("id: {before}\n\n"));
     server.post("/v1/tickets", &json!({"title": "Now"})).ok();
     let first = events.next().expect("the stream goes on");
     assert_eq!(

@@ -196,7 +196,8 @@ mod tests {
         assert!(changes.begun.is_none());
     }
 
-    #[tokio::test]
+    /// The clock is the test's: it moves on to the next pause as soon as all wait.
+    #[tokio::test(start_paused = true)]
     async fn what_goes_on_to_change_is_whole_after_a_while() {
         let (tell, mut changes) = changes();
         let writer = tokio::spawn(async move {
@@ -206,8 +207,26 @@ mod tests {
         });
         let begun = Instant::now();
         changes.next().await;
-        assert!(begun.elapsed() >= AT_MOST - QUIET);
+        let took = begun.elapsed();
+        assert!(took >= AT_MOST && took < AT_MOST + QUIET, "{took:?}");
         writer.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_changed_in_several_steps_is_one_change_once_it_is_quiet() {
+        let (tell, mut changes) = changes();
+        let writer = tokio::spawn(async move {
+            for _ in 0..4 {
+                tell.send("src/lib.rs".into()).await.expect("it is awaited");
+                tokio::time::sleep(QUIET / 3).await;
+            }
+            tell
+        });
+        let begun = Instant::now();
+        changes.next().await;
+        assert!(begun.elapsed() >= QUIET * 2, "{:?}", begun.elapsed());
+        let _open = writer.await.expect("it ends");
+        assert!(changes.seen.is_empty() && changes.begun.is_none());
     }
 
     #[test]

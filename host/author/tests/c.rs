@@ -1,11 +1,9 @@
 //! C and C++ projects from nothing to a component that does what it should, with the real compiler. Its
 //! first use installs it.
 
-mod common;
-
+use crate::common::{self, all_passed, built, folder, refused};
 use adjutant_author::{Language, Project, template};
 use adjutant_model::World;
-use common::{all_passed, built, folder, refused};
 use std::fs;
 use std::path::Path;
 
@@ -39,10 +37,7 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
             assert!(bytes.len() < 3 << 20, "{} bytes", bytes.len());
             let tested = common::tested(&project, &bytes, selector.clone()).await;
             selector = selector.or(Some(bytes));
-            if common::updating() {
-                let cpp = language == Language::Cpp;
-                common::keep_snapshots(&project, if cpp { "c/cpp" } else { "c" });
-            }
+            common::keep_snapshots(&project);
             all_passed(&tested);
         }
     }

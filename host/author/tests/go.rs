@@ -1,11 +1,9 @@
 //! Go projects from nothing to a component that does what it should, with the real compiler. Its
 //! first use installs it.
 
-mod common;
-
-use adjutant_author::{Language, Project, template, testing};
+use crate::common::{self, all_passed, built, folder, refused};
+use adjutant_author::{Language, Project, template};
 use adjutant_model::World;
-use common::{all_passed, built, folder, refused};
 use std::fs;
 use std::path::Path;
 
@@ -30,9 +28,7 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
         assert!(bytes.len() < 8 << 20, "{} bytes", bytes.len());
         let tested = common::tested(&project, &bytes, selector.clone()).await;
         selector = selector.or(Some(bytes));
-        if common::updating() {
-            common::keep_snapshots(&project, "go");
-        }
+        common::keep_snapshots(&project);
         all_passed(&tested);
     }
 }
@@ -103,8 +99,5 @@ async fn garbage_and_large_answers_go_together() {
     let test = "[task]\ntitle = \"Churn\"\n\n[expect]\nsummary = \"16 rounds, nothing lost\"\n";
     common::only_test(&project, "garbage", test);
     let component = fs::read(built(&project).path).expect("the component");
-    let mut options = common::options(None);
-    options.update = true;
-    let tested = testing::run(&project, &component, &options, |_| {}).await;
-    all_passed(&tested.expect("it can be run"));
+    all_passed(&common::tested_anew(&project, &component).await);
 }

@@ -1,74 +1,14 @@
 //! Python projects from nothing to a component that does what it should, with the real compiler. Its first
 //! use installs it.
 
-use adjutant_author::build::{Built, build};
-use adjutant_author::progress::Silent;
-use adjutant_author::testing::{self, Tested};
+use crate::common::{self, all_passed, built, folder, refused, write};
 use adjutant_author::{Language, Project, template};
-use adjutant_component::custom_section;
-use adjutant_model::{MANIFEST_SECTION, Manifest, World};
+use adjutant_model::World;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// A folder for projects, away from the system's small one.
-fn folder() -> tempfile::TempDir {
-    let scratch = adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::tempdir_in(scratch).expect("a folder")
-}
+use std::path::Path;
 
 fn new(dir: &Path, world: World, name: &str) -> Project {
     template::new(Language::Python, world, name, &dir.join(name)).expect("a project")
-}
-
-fn built(project: &Project) -> Built {
-    build(project, &Silent).unwrap_or_else(|error| panic!("{}: {error}", project.name()))
-}
-
-fn refused(project: &Project) -> String {
-    build(project, &Silent)
-        .expect_err("it is wrong")
-        .to_string()
-}
-
-fn write(project: &Project, file: &str, text: &str) {
-    let path = project.root().join(file);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("it is writable");
-    fs::write(path, text).expect("it is writable");
-}
-
-async fn tested(project: &Project, built: &Built, update: bool) -> Vec<Tested> {
-    let options = testing::Options {
-        cache: Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("components")),
-        update,
-        // The one that `adjutant plugin test` brings along.
-        selector: (project.world() == World::Boss).then(skills),
-        ..testing::Options::default()
-    };
-    let bytes = fs::read(&built.path).expect("the component");
-    testing::run(project, &bytes, &options, |_| {})
-        .await
-        .expect("the tests can be run")
-}
-
-fn skills() -> Vec<u8> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/Cargo.toml");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let guests = adjutant_build::build_guests(&manifest, &target, &["skills"]);
-    let guests = guests.expect("the built-in selector builds");
-    fs::read(&guests[0].path).expect("the component")
-}
-
-fn all_passed(tested: &[Tested]) {
-    for one in tested {
-        assert!(
-            one.passed,
-            "{}: {:?}\n{}\n{}",
-            one.name,
-            one.failures,
-            one.difference.as_deref().unwrap_or_default(),
-            one.story
-        );
-    }
 }
 
 #[tokio::test]
@@ -78,42 +18,17 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
         let name = format!("python-{}", world.as_str());
         let project = new(dir.path(), world, &name);
         let built = built(&project);
-        let bytes = fs::read(&built.path).expect("the component");
+        let bytes = common::carries_its_manifest(&project, &built);
         assert!(bytes.len() < 24 << 20, "{name}: {} bytes", bytes.len());
-        let section = custom_section(&bytes, MANIFEST_SECTION).expect("a component");
-        let manifest = Manifest::parse(section.expect("it has one")).expect("a manifest");
-        assert_eq!(&manifest, project.manifest());
-        assert_eq!((manifest.name, manifest.world), (name, world));
-        let tested = tested(
-            &project,
-            &built,
-            std::env::var_os("ADJUTANT_SNAPSHOTS").is_some(),
-        )
-        .await;
-        assert!(!tested.is_empty());
-        all_passed(&tested);
-        keep_snapshots(&project);
+        let manifest = project.manifest();
+        assert_eq!((&manifest.name, manifest.world), (&name, world));
+        let selector = (world == World::Boss).then(common::skills);
+        all_passed(&common::tested(&project, &bytes, selector).await);
+        common::keep_snapshots(&project);
         // The same sources are the same component, which the host has compiled already.
-        assert_eq!(self::built(&project).digest, built.digest);
+        assert_eq!(common::built(&project).digest, built.digest);
         // Nothing is left among the sources.
         assert!(!project.root().join("src/__pycache__").exists());
-    }
-}
-
-/// `ADJUTANT_SNAPSHOTS=write` brings the examples' snapshots up to date.
-fn keep_snapshots(project: &Project) {
-    if std::env::var_os("ADJUTANT_SNAPSHOTS").is_none() {
-        return;
-    }
-    let there = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../plugins/python")
-        .join(project.world().as_str())
-        .join("tests");
-    for entry in fs::read_dir(project.root().join("tests")).expect("tests") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|ending| ending == "snap") {
-            fs::copy(&path, there.join(path.file_name().expect("a name"))).expect("a copy");
-        }
     }
 }
 
@@ -317,7 +232,8 @@ async fn what_goes_wrong_in_a_run_reaches_the_ticket_as_python_tells_it() {
         );
     }
     let built = built(&project);
-    let tested = tested(&project, &built, true).await;
+    let component = fs::read(&built.path).expect("the component");
+    let tested = common::tested_anew(&project, &component).await;
     assert_eq!(tested.len(), cases.len() + 3);
     all_passed(&tested);
     for one in &tested {
@@ -345,7 +261,8 @@ async fn packages_of_pure_python_come_along_and_others_are_refused() {
         "[task]\ntitle = \"x\"\n[expect]\nsummary = \"3.0 MB\"\n",
     );
     let first = built(&project);
-    all_passed(&tested(&project, &first, true).await);
+    let component = fs::read(&first.path).expect("the component");
+    all_passed(&common::tested_anew(&project, &component).await);
 
     // A change of a source is another component.
     let main = fs::read_to_string(project.root().join("src/main.py")).expect("it is there");

@@ -1,5 +1,5 @@
 //! `wit/REFERENCE.md` is the contract's own comments as a page to read, and in step with them.
-//! `ADJUTANT_REFERENCE=write cargo test -p adjutant-author --test reference` writes it anew.
+//! `ADJUTANT_REFERENCE=write cargo test -p adjutant-author --test author reference` writes it anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ fn the_reference_says_what_the_contract_says() {
     assert!(
         kept == now,
         "wit/REFERENCE.md is not what wit/*.wit say now. Run \
-         `ADJUTANT_REFERENCE=write cargo test -p adjutant-author --test reference` and look at the change."
+         `ADJUTANT_REFERENCE=write cargo test -p adjutant-author --test author reference` and look at the change."
     );
 }
 

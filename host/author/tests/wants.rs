@@ -1,12 +1,10 @@
 //! A test of a strategy bounds it as a host does: by what is granted, and by what its manifest wants. The
 //! host's own test of the same is `e2e manifests::what_is_granted_and_not_wanted_is_denied_and_the_other_way_round`.
 
-mod common;
-
+use crate::common::{self, folder};
 use adjutant_author::Project;
 use adjutant_author::section::embed;
 use adjutant_author::testing::{self, TestError};
-use common::folder;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -80,10 +78,7 @@ fn project(dir: &Path) -> Project {
 
 /// The story of the only test.
 async fn story(project: &Project, component: &[u8]) -> String {
-    let mut options = common::options(None);
-    options.update = true;
-    let tested = testing::run(project, component, &options, |_| {}).await;
-    let tested = tested.expect("it can be run");
+    let tested = common::tested_anew(project, component).await;
     common::all_passed(&tested);
     // Long texts are told over several lines.
     let words: Vec<&str> = tested[0].story.split_whitespace().collect();

@@ -203,7 +203,8 @@ pub(crate) struct ServeArgs {
     pub(crate) trusted_key: Vec<String>,
     /// The host's settings: TOML with tables `limits`, `runs` (`park_after_ms`, `shutdown_ms`),
     /// `store` (`floor_bytes`, `cache_bytes`) and `plugins` (`max_bytes`, `compile_ms`,
-    /// `compile_memory`, `require_signed`, `trusted_keys`, `watch`, `plain_http`).
+    /// `compile_memory`, `compile_queue`, `max_manifest`, `max_answer`, `require_signed`, `trusted_keys`,
+    /// `watch`, `plain_http`).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 }

@@ -54,6 +54,8 @@ pub(crate) struct PluginSettings {
     pub(crate) compile_time: Duration,
     /// Bytes of memory that compiling one may take.
     pub(crate) compile_memory: u64,
+    /// How many new ones may wait while another one is compiled.
+    pub(crate) compile_queue: usize,
     /// Where they may come from.
     pub(crate) sources: SourceOptions,
 }
@@ -65,6 +67,7 @@ impl Default for PluginSettings {
             max_bytes: engine.max_component,
             compile_time: engine.compile_time,
             compile_memory: engine.compile_memory,
+            compile_queue: engine.compile_queue,
             sources: SourceOptions::default(),
         }
     }
@@ -126,6 +129,7 @@ pub(crate) async fn bare(settings: Settings, bench: bool) -> Result<Bare> {
         compiler: Some(compiler),
         compile_time: settings.plugins.compile_time,
         compile_memory: settings.plugins.compile_memory,
+        compile_queue: settings.plugins.compile_queue,
         ..EngineOptions::default()
     };
     if let Some(instances) = settings.instances {

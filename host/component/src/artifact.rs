@@ -150,6 +150,17 @@ impl ArtifactCache {
         self.tidy();
     }
 
+    /// Removes the machine code of a component that is not needed any more.
+    pub(crate) fn remove(&self, digest: &str) {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                warn!(path = %path.display(), %error, "machine code that nobody needs is left");
+            }
+            _ => {}
+        }
+    }
+
     fn write(&self, path: &Path, artifact: &[u8]) -> io::Result<()> {
         let (temporary, mut file) = self.temporary()?;
         let written = file

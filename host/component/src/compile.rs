@@ -97,6 +97,8 @@ pub struct Bounds {
     pub compile_time: Duration,
     /// Bytes of memory that compiling one may take, likewise.
     pub compile_memory: u64,
+    /// How many may wait while another one is compiled.
+    pub compile_queue: usize,
 }
 
 /// What one process is told to do, and within which limits.

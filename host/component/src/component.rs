@@ -209,6 +209,21 @@ pub enum LoadError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// It could not be read where it is kept.
+    #[error("{sentence}")]
+    Unreadable {
+        /// Where and why, as a sentence.
+        sentence: String,
+    },
+    /// Others wait already, and it was not its turn yet. Nothing is wrong with it.
+    #[error(
+        "Another component is being compiled, and as many wait for that as may ({limit}): try again in a \
+         moment, or raise `compile_queue` in the host's `[plugins]`."
+    )]
+    Crowded {
+        /// How many may wait.
+        limit: usize,
+    },
     /// Reading or compiling it made the host's own code panic.
     #[error("The component could not be compiled: the compiler failed ({detail}).")]
     Compiler {

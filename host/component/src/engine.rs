@@ -1,25 +1,27 @@
-//! One wasmtime engine: its configuration, its pool, its clock tick, and the loading of components.
+//! One wasmtime engine: its configuration, its pool, its clock tick. Loading components is in `loading.rs`.
+
+mod loading;
+
+pub use loading::check;
+pub(crate) use loading::machine_code;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use tracing::{debug, warn};
-use wasmtime::component::{Linker, Val};
+use tracing::warn;
+use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-use crate::artifact::{ArtifactCache, OwnArtifact};
-use crate::compile::{Bounds, Compiler, Job};
-use crate::component::{Component, LoadError, World, check_form};
-use crate::contract::Shape;
+use crate::artifact::ArtifactCache;
+use crate::compile::{Bounds, Compiler};
 use crate::guest::{GuestState, wasi_linker};
 use crate::guests::{GuestTask, Guests};
 use crate::limits::TABLE_ELEMENTS;
-use crate::native;
 use crate::permits::{Owner, Permits};
+use crate::queue::CompileQueue;
 
 /// How often running guests are looked at. A guest's time is counted in these, and it yields its
 /// thread to others as often.
@@ -59,6 +61,9 @@ pub struct EngineOptions {
     pub compile_time: Duration,
     /// Bytes of memory that compiling one component may take. 2 GiB.
     pub compile_memory: u64,
+    /// How many callers of [`Engine::load_async`] may wait while another's component is compiled; one
+    /// more is told to come again. 16.
+    pub compile_queue: usize,
     /// Whether to keep instances in a pool. It needs much address space (4 GiB for each memory);
     /// where the machine doesn't give that, the engine goes without. True.
     pub pooling: bool,
@@ -75,6 +80,7 @@ impl Default for EngineOptions {
             compiler: None,
             compile_time: Duration::from_secs(120),
             compile_memory: 2 << 30,
+            compile_queue: 16,
             pooling: true,
         }
     }
@@ -121,8 +127,8 @@ struct Inner {
     cache: Option<ArtifactCache>,
     /// WASI, and nothing of Adjutant's.
     wasi: Linker<GuestState<()>>,
-    /// Compiling uses all processors, so one component at a time.
-    compiling: Mutex<()>,
+    /// Who compiles next.
+    compiling: CompileQueue,
 }
 
 impl Engine {
@@ -154,11 +160,12 @@ impl Engine {
                 max_bytes: options.max_component,
                 compile_time: options.compile_time,
                 compile_memory: options.compile_memory,
+                compile_queue: options.compile_queue,
             },
             compiler: options.compiler.clone(),
             cache,
             wasi,
-            compiling: Mutex::new(()),
+            compiling: CompileQueue::new(options.compile_queue, processors()),
         })))
     }
 
@@ -184,162 +191,6 @@ impl Engine {
         &self.0.selector_permits
     }
 
-    /// Verifies and compiles a component for the world that its exports speak of. Takes a processor
-    /// for milliseconds (from the cache) to many seconds: in async code use [`Engine::load_async`].
-    ///
-    /// # Errors
-    /// Says all that is wrong with it; see [`LoadError`].
-    pub fn load(&self, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
-        self.load_for(bytes, None)
-    }
-
-    /// As [`Engine::load`], for a world that is given.
-    ///
-    /// # Errors
-    /// [`LoadError::Unfit`] names every missing or mistyped import and export.
-    pub fn load_as(&self, bytes: &[u8], world: World) -> Result<Arc<Component>, LoadError> {
-        self.load_for(bytes, Some(world))
-    }
-
-    /// Loads on a thread for blocking work: as [`Engine::load`] where `world` is none, else as
-    /// [`Engine::load_as`]. Should the compiler itself panic, this is an error and no more.
-    ///
-    /// # Errors
-    /// See [`LoadError`].
-    pub async fn load_async(
-        &self,
-        bytes: impl AsRef<[u8]> + Send + 'static,
-        world: Option<World>,
-    ) -> Result<Arc<Component>, LoadError> {
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || engine.load_for(bytes.as_ref(), world))
-            .await
-            .unwrap_or_else(|error| {
-                Err(LoadError::Compiler {
-                    detail: error.to_string(),
-                })
-            })
-    }
-
-    fn load_for(&self, bytes: &[u8], world: Option<World>) -> Result<Arc<Component>, LoadError> {
-        check_form(bytes, self.0.bounds.max_bytes)?;
-        let digest = digest(bytes);
-        let cached = self.cached(&digest);
-        let compiled = match (cached, &self.0.compiler) {
-            (Some(compiled), _) => compiled,
-            // The other process looks at its types first, too: that may take long as well.
-            (None, Some(compiler)) => self.compile_apart(compiler, bytes, &digest, world)?,
-            (None, None) => {
-                fit(bytes, self.0.bounds.max_bytes, world)?;
-                self.compile_here(bytes, &digest)?
-            }
-        };
-        let (world, shape) = fit(bytes, self.0.bounds.max_bytes, world)?;
-        self.check_link(&compiled, &shape, world)?;
-        Ok(Arc::new(Component::new(
-            compiled,
-            digest,
-            world,
-            bytes.len(),
-            &shape,
-        )))
-    }
-
-    fn cached(&self, digest: &str) -> Option<wasmtime::component::Component> {
-        let artifact = self.0.cache.as_ref()?.get(digest)?;
-        native::load(&self.0.engine, &artifact)
-            .inspect_err(
-                |error| warn!(digest, %error, "compiling again: wasmtime refuses the cached file"),
-            )
-            .ok()
-    }
-
-    fn compile_apart(
-        &self,
-        compiler: &Compiler,
-        bytes: &[u8],
-        digest: &str,
-        world: Option<World>,
-    ) -> Result<wasmtime::component::Component, LoadError> {
-        let _one_at_a_time = self.compile_turn();
-        // Another thread may have compiled it while this one waited.
-        if let Some(compiled) = self.cached(digest) {
-            return Ok(compiled);
-        }
-        let job = Job {
-            max_component: self.0.bounds.max_bytes,
-            memory: self.0.bounds.compile_memory,
-            time: self.0.bounds.compile_time,
-            world,
-        };
-        let artifact = OwnArtifact::compile(compiler, bytes, &job)?;
-        let compiled =
-            native::load(&self.0.engine, &artifact).map_err(|error| LoadError::Compiler {
-                detail: chain(&error),
-            })?;
-        if let Some(cache) = &self.0.cache {
-            cache.put(digest, artifact.bytes());
-        }
-        debug!(digest, size = bytes.len(), "component compiled apart");
-        Ok(compiled)
-    }
-
-    fn compile_here(
-        &self,
-        bytes: &[u8],
-        digest: &str,
-    ) -> Result<wasmtime::component::Component, LoadError> {
-        let _one_at_a_time = self.compile_turn();
-        if let Some(compiled) = self.cached(digest) {
-            return Ok(compiled);
-        }
-        let compiled = wasmtime::component::Component::from_binary(&self.0.engine, bytes).map_err(
-            |error| LoadError::Invalid {
-                detail: chain(&error),
-            },
-        )?;
-        if let Some(cache) = &self.0.cache {
-            match compiled.serialize() {
-                Ok(artifact) => cache.put(digest, &artifact),
-                Err(error) => warn!(digest, %error, "a compiled component cannot be serialized"),
-            }
-        }
-        debug!(digest, size = bytes.len(), "component compiled");
-        Ok(compiled)
-    }
-
-    fn compile_turn(&self) -> MutexGuard<'_, ()> {
-        self.0
-            .compiling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// wasmtime's own word on whether everything is there and has the right type. Adjutant's
-    /// functions are checked already and stand in for themselves, for no host is known yet.
-    fn check_link(
-        &self,
-        compiled: &wasmtime::component::Component,
-        shape: &Shape,
-        world: World,
-    ) -> Result<(), LoadError> {
-        let link = || -> wasmtime::Result<()> {
-            let mut linker = self.0.wasi.clone();
-            for (interface, function) in shape.agent_functions() {
-                linker
-                    .instance(&interface)?
-                    .func_new(&function, |_, _, _: &[Val], _: &mut [Val]| {
-                        Err(wasmtime::Error::msg("never called"))
-                    })?;
-            }
-            linker.instantiate_pre(compiled).map(drop)
-        };
-        link().map_err(|error| LoadError::Link {
-            world,
-            detail: chain(&error),
-        })
-    }
-
     /// Begins a task that calls guests, on the threads where guests compute. Processor time that its
     /// polls take is charged to the owner, and whoever has used the least goes first.
     ///
@@ -353,6 +204,11 @@ impl Engine {
         self.0.guests.spawn(owner, task)
     }
 
+    #[cfg(test)]
+    pub(crate) fn compile_queue(&self) -> &CompileQueue {
+        &self.0.compiling
+    }
+
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.0.engine
     }
@@ -362,57 +218,11 @@ impl Engine {
     }
 }
 
-/// Checks all of a component of at most `max_bytes` that can be told without compiling it: its form and
-/// its types, against the world that is given or the one that its exports speak of. Gives back the world.
-///
-/// # Errors
-/// As [`Engine::load`], but for what only the compiler and the linker find.
-pub fn check(bytes: &[u8], max_bytes: usize, world: Option<World>) -> Result<World, LoadError> {
-    fit(bytes, max_bytes, world).map(|(world, _)| world)
-}
-
-/// Machine code that any engine of this program can load, whatever it was made with.
-pub(crate) fn machine_code(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let made = wasmtime::Engine::new(&config(&EngineOptions::default(), false));
-    made.and_then(|engine| engine.precompile_component(bytes))
-        .map_err(|error| LoadError::Invalid {
-            detail: chain(&error),
-        })
-}
-
-fn fit(bytes: &[u8], max_bytes: usize, world: Option<World>) -> Result<(World, Shape), LoadError> {
-    check_form(bytes, max_bytes)?;
-    let shape = Shape::of_component(bytes).map_err(|detail| LoadError::Invalid { detail })?;
-    let Some(world) = world.or_else(|| shape.detect()) else {
-        let exports = match shape.exports().as_slice() {
-            [] => "nothing".to_owned(),
-            some => some.join(", "),
-        };
-        return Err(LoadError::NoWorld { exports });
-    };
-    let faults = shape.faults(world);
-    if faults.is_empty() {
-        Ok((world, shape))
-    } else {
-        Err(LoadError::Unfit { world, faults })
-    }
-}
-
 /// An error with its causes, in one line.
 pub(crate) fn chain(error: &wasmtime::Error) -> String {
     let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.dedup();
     causes.join(": ")
-}
-
-fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(71);
-    text.push_str("sha256:");
-    for byte in Sha256::digest(bytes) {
-        write!(text, "{byte:02x}").expect("a string takes all that is written");
-    }
-    text
 }
 
 fn open_cache(

@@ -37,6 +37,7 @@ mod native;
 mod output;
 mod permits;
 mod prepared;
+mod queue;
 mod section;
 mod shares;
 mod stop;

@@ -1,10 +1,8 @@
 //! Components written to hurt: each ends as a clear failure of its own call, and leaves nothing behind.
 
-mod common;
-
+use crate::common::hostile::kinds;
+use crate::common::*;
 use adjutant_component::{Context, GuestLimits};
-use common::hostile::kinds;
-use common::*;
 use std::sync::Arc;
 
 fn narrow() -> GuestLimits {

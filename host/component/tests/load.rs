@@ -1,11 +1,9 @@
 //! What is accepted, what is refused and with which words, and what is kept on disk.
 
-mod common;
-
 use std::fs;
 
+use crate::common::{self, FINE, component, component_of, engine, module, quick};
 use adjutant_component::{Engine, EngineOptions, Fault, LoadError, World};
-use common::{FINE, component, component_of, engine, module, quick};
 
 fn refusal(bytes: &[u8]) -> LoadError {
     engine(2).load(bytes).expect_err("it should be refused")

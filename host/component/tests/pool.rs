@@ -1,12 +1,10 @@
 //! Many calls at a time: they wait for room, and leave the pool as it was.
 
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::*;
 use adjutant_component::bindings::Question;
 use adjutant_component::{Allocation, Context, Engine, EngineOptions, Prepared, bench};
-use common::*;
 use tokio::sync::Notify;
 
 #[tokio::test]

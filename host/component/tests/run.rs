@@ -1,14 +1,12 @@
 //! Calls: answers, limits, failures and cancelling.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::*;
 use adjutant_component::bindings::types::{Agent, Confidence, TrackingStatus};
 use adjutant_component::bindings::{Candidate, Question};
 use adjutant_component::{Allocation, Context, GuestLimits, GuestOutput, Stop, Stream};
-use common::*;
 use tokio::sync::Notify;
 
 #[tokio::test]

@@ -1,12 +1,10 @@
 //! What a guest sees of WASI: a clock and randomness that can be replayed, no sleep, no files, no
 //! sockets.
 
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::*;
 use adjutant_component::{Context, GuestClock};
-use common::*;
 
 /// A guest that answers with 16 letters for each of the numbers that `calls` puts at address 256.
 fn lettering(imports: &str, calls: &str, count: usize) -> Vec<u8> {

@@ -5,11 +5,14 @@
 //!   changed and settled again. So one that is copied slowly is at worst handed out too early, and
 //!   then once more.
 //! - Nothing is missed for good: what the system tells only makes the next look come sooner.
+//! - No look holds up a thread that others' tasks run on.
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::HashMap;
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
@@ -17,7 +20,8 @@ use tokio::sync::mpsc;
 const SETTLED: Duration = Duration::from_millis(300);
 /// How often the folder is looked at where the system tells of no change, as on some network disks.
 const LOOK: Duration = Duration::from_secs(10);
-/// Files that are looked at; more are left alone.
+/// Files of the kind that are looked at, the first ones by name; more are left alone. What else lies in the
+/// folder does not count.
 pub const MOST_FILES: usize = 1_000;
 
 /// A folder whose files of one kind are handed out as they come.
@@ -32,6 +36,8 @@ pub struct Folder {
     seen: HashMap<PathBuf, Seen>,
     /// The first look comes at once.
     looked: bool,
+    /// Files of the kind that the last look left alone.
+    left_alone: Arc<AtomicUsize>,
 }
 
 /// What a file looked like, and what the one beside it did.
@@ -54,8 +60,10 @@ impl Folder {
         std::fs::read_dir(&path)?;
         // One note is as good as many.
         let (tell, changed) = mpsc::channel(1);
-        let told = move |_| {
-            let _ = tell.try_send(());
+        let told = move |event| {
+            if is_change(&event) {
+                let _ = tell.try_send(());
+            }
         };
         let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
             watcher.watch(&path, RecursiveMode::NonRecursive)?;
@@ -75,7 +83,14 @@ impl Folder {
             _watcher: watcher,
             seen: HashMap::new(),
             looked: false,
+            left_alone: Arc::default(),
         })
+    }
+
+    /// How many files of the kind the last look left alone, for there are more than [`MOST_FILES`]. It
+    /// goes on counting with each look.
+    pub fn left_alone(&self) -> Arc<AtomicUsize> {
+        self.left_alone.clone()
     }
 
     /// Where it is.
@@ -84,9 +99,11 @@ impl Folder {
     }
 
     /// All files that are there now, as they are.
-    pub fn present(&mut self) -> Vec<PathBuf> {
-        let mut files: Vec<_> = self.files().unwrap_or_default().into_iter().collect();
+    pub async fn present(&mut self) -> Vec<PathBuf> {
+        let files = self.files().await.unwrap_or_default();
+        let mut files: Vec<_> = files.into_iter().collect();
         files.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.seen.clear();
         for (path, look) in &files {
             let seen = Seen {
                 last: *look,
@@ -114,7 +131,7 @@ impl Folder {
                 }
             }
             self.looked = true;
-            if let Some(path) = self.look() {
+            if let Some(path) = self.look().await {
                 // There may be more that have settled.
                 self.looked = false;
                 return path;
@@ -123,8 +140,8 @@ impl Folder {
     }
 
     /// Looks at all files; gives back one that is the same as at the last look.
-    fn look(&mut self) -> Option<PathBuf> {
-        let files = match self.files() {
+    async fn look(&mut self) -> Option<PathBuf> {
+        let files = match self.files().await {
             Ok(files) => files,
             Err(error) => {
                 tracing::warn!(path = %self.path.display(), %error, "the folder cannot be read");
@@ -149,25 +166,50 @@ impl Folder {
         settled
     }
 
-    fn files(&self) -> io::Result<HashMap<PathBuf, Look>> {
-        let mut files = HashMap::new();
-        for entry in std::fs::read_dir(&self.path)?.flatten().take(MOST_FILES) {
-            let path = entry.path();
-            let name = entry.file_name();
-            let hidden = name.as_encoded_bytes().starts_with(b".");
-            if hidden || path.extension().is_none_or(|found| found != self.extension) {
-                continue;
-            }
-            let Some(of_file) = look(&path) else {
-                continue;
-            };
-            let mut beside = path.clone().into_os_string();
-            beside.push(".");
-            beside.push(self.beside);
-            files.insert(path, [Some(of_file), look(Path::new(&beside))]);
+    async fn files(&self) -> io::Result<HashMap<PathBuf, Look>> {
+        let (path, extension, beside) = (self.path.clone(), self.extension, self.beside);
+        let listed = tokio::task::spawn_blocking(move || list(&path, extension, beside)).await;
+        let (files, left_alone) = listed.map_err(io::Error::other)??;
+        if self.left_alone.swap(left_alone, Ordering::Relaxed) == 0 && left_alone > 0 {
+            tracing::warn!(path = %self.path.display(), left_alone, most = MOST_FILES,
+                "the folder has more files than are looked at: the last ones by name are left alone");
         }
         Ok(files)
     }
+}
+
+/// The files of the kind with what they look like, and how many more there are than are looked at.
+fn list(path: &Path, extension: &str, beside: &str) -> io::Result<(HashMap<PathBuf, Look>, usize)> {
+    let mut names = BinaryHeap::new();
+    let mut left_alone = 0;
+    for entry in std::fs::read_dir(path)?.flatten() {
+        let name = entry.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        let kind = Path::new(&name).extension();
+        let is_folder = || entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if hidden || kind.is_none_or(|found| found != extension) || is_folder() {
+            continue;
+        }
+        names.push(name);
+        if names.len() > MOST_FILES {
+            names.pop();
+            left_alone += 1;
+        }
+    }
+    let files = names.into_iter().filter_map(|name| {
+        let path = path.join(name);
+        let of_file = look(&path)?;
+        let mut belongs = path.clone().into_os_string();
+        belongs.push(".");
+        belongs.push(beside);
+        Some((path, [Some(of_file), look(Path::new(&belongs))]))
+    });
+    Ok((files.collect(), left_alone))
+}
+
+/// Whether something may have changed. Looking at the folder is an event, too, and would lead to the next look.
+fn is_change(event: &notify::Result<Event>) -> bool {
+    !matches!(event, Ok(event) if event.kind.is_access())
 }
 
 async fn told(changed: &mut mpsc::Receiver<()>) {
@@ -197,7 +239,7 @@ mod tests {
         let (root, mut folder) = folder();
         let at = |name: &str| folder_path(root.path()).join(name);
         std::fs::write(at("before.wasm"), "1").expect("written");
-        assert_eq!(folder.present(), [at("before.wasm")]);
+        assert_eq!(folder.present().await, [at("before.wasm")]);
         std::fs::write(at("early.wasm"), "1").expect("written");
         assert_eq!(folder.next().await, at("early.wasm"));
         for other in ["notes.txt", ".hidden.wasm", "x.wasm.part", "wasm"] {
@@ -228,13 +270,57 @@ mod tests {
         std::fs::write(&path, &text).expect("written");
         // Each look finds more than the one before.
         for _ in 0..3 {
-            assert_eq!(folder.look(), None);
+            assert_eq!(folder.look().await, None);
             text.push('1');
             std::fs::write(&path, &text).expect("written");
         }
-        assert_eq!(folder.look(), None);
-        assert_eq!(folder.look(), Some(path));
-        assert_eq!(folder.look(), None);
+        assert_eq!(folder.look().await, None);
+        assert_eq!(folder.look().await, Some(path));
+        assert_eq!(folder.look().await, None);
+    }
+
+    #[tokio::test]
+    async fn other_files_do_not_count_and_files_beyond_the_limit_are_told() {
+        let (root, mut folder) = folder();
+        for number in 0..MOST_FILES + 50 {
+            std::fs::write(root.path().join(format!("a{number}.txt")), "").expect("written");
+        }
+        let last = folder_path(root.path()).join("z.wasm");
+        std::fs::write(&last, "1").expect("written");
+        let left_alone = folder.left_alone();
+        assert_eq!(folder.present().await, [last.clone()]);
+        assert_eq!(left_alone.load(Ordering::Relaxed), 0);
+        for number in 0..MOST_FILES {
+            std::fs::write(root.path().join(format!("m{number}.wasm")), "").expect("written");
+        }
+        let present = folder.present().await;
+        assert_eq!(present.len(), MOST_FILES);
+        assert!(!present.contains(&last), "the last one by name");
+        assert_eq!(left_alone.load(Ordering::Relaxed), 1);
+        std::fs::remove_file(root.path().join("m0.wasm")).expect("removed");
+        assert_eq!(folder.next().await, last);
+        assert_eq!(left_alone.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn looking_is_no_change_so_a_quiet_folder_is_left_in_peace() {
+        let (root, mut folder) = folder();
+        for number in 0..3 {
+            std::fs::write(root.path().join(format!("{number}.wasm")), "1").expect("written");
+            // Of that the system tells.
+            told(&mut folder.changed).await;
+        }
+        folder.present().await;
+        let quiet = Duration::from_millis(200);
+        while tokio::time::timeout(quiet, folder.changed.recv())
+            .await
+            .is_ok()
+        {}
+        for _ in 0..3 {
+            assert_eq!(folder.look().await, None);
+            let event = tokio::time::timeout(quiet, folder.changed.recv()).await;
+            assert!(event.is_err(), "nobody has touched it");
+        }
     }
 
     #[test]

@@ -6,59 +6,77 @@
 //! Invariants:
 //! - What is given back has the digest that the manifest says, and the manifest the one that the
 //!   reference says, where it says one.
-//! - No more than the limit is ever taken in of a component, whatever the registry says its size is.
-//! - Names and passwords go to the registry that they are kept for, and over plain HTTP only to this
-//!   machine or where the operator says so.
+//! - No more than its limit is ever taken in of a component, a manifest or any other answer, whatever the
+//!   registry says its size is.
+//! - Names and passwords go to the registry that they are kept for and to where it says that logins go: there
+//!   over HTTPS, or over plain HTTP where that is how the registry itself is spoken to, on its own host. Plain
+//!   HTTP is for this machine and for places that the operator names.
 
+mod artifact;
+mod digest;
 mod errors;
+mod login;
+mod wire;
 
 pub use errors::RegistryError;
 
-use crate::signing::{decode_signature, encode_signature};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_client::client::{ClientConfig, ClientProtocol, Config, ImageLayer};
-use oci_client::manifest::{OciDescriptor, OciImageManifest, OciManifest};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
-use serde::Serialize;
+use crate::signing::decode_signature;
+use artifact::{LAYER, MANIFEST};
+use digest::Expected;
+use login::Login;
+use oci_client::Reference;
+use oci_client::manifest::{OciDescriptor, OciImageManifest, OciManifest, Versioned};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Once;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::AsyncWrite;
+use wire::{Answer, Wire};
 
 /// Where a signature lies: the content of a `.minisig` file, in base64.
 pub const SIGNATURE_ANNOTATION: &str = "adjutant.signature.minisign";
 
-/// The environment variable with a docker configuration as JSON, read before the file.
-const AUTH_VARIABLE: &str = "DOCKER_AUTH_CONFIG";
-const LAYER: &str = "application/wasm";
 /// As some pushed before the media types were agreed on.
 const OLD_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
-const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The types of manifests that are understood or at least told apart.
+const MANIFESTS: [&str; 4] = [
+    MANIFEST,
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 /// Characters of a reference.
 const MOST_REFERENCE: usize = 1_000;
 
 /// How registries are used.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// Bytes that a component may have.
+    /// Bytes that a component may have. 64 MiB.
     pub max_bytes: u64,
+    /// Bytes that a manifest may have. 4 MiB, which registries take at least.
+    pub max_manifest: u64,
+    /// Bytes that any other answer may have, such as a token. 1 MiB.
+    pub max_answer: u64,
     /// Registries, as `host` or `host:port`, that are spoken to over plain HTTP. Those on this machine
     /// always are.
     pub plain_http: Vec<String>,
-    /// How long one pull or push may take.
+    /// How long one pull or push may take. 120 s.
     pub timeout: Duration,
+}
+
+impl RegistryOptions {
+    /// Whether a host, with its port where it is not the usual one, is spoken to over plain HTTP.
+    fn is_plain(&self, host: &str) -> bool {
+        self.plain_http.iter().any(|named| named == host) || is_this_machine(host)
+    }
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
         RegistryOptions {
             max_bytes: 64 << 20,
+            max_manifest: 4 << 20,
+            max_answer: 1 << 20,
             plain_http: Vec::new(),
             timeout: Duration::from_secs(120),
         }
@@ -104,6 +122,11 @@ impl Registries {
         Registries { options }
     }
 
+    /// Its options.
+    pub fn options(&self) -> &RegistryOptions {
+        &self.options
+    }
+
     /// Gets a component by its reference: `registry/name:tag`, `registry/name@sha256:…` or both.
     ///
     /// # Errors
@@ -114,41 +137,33 @@ impl Registries {
     }
 
     async fn pull_from(&self, from: &Reference) -> Result<Pulled, RegistryError> {
-        let client = self.client(from)?;
-        let auth = auth(from).await?;
-        let failed = |error| RegistryError::of(from, error);
-        let pulled = client.pull_manifest(from, &auth).await;
-        let (manifest, digest) = pulled.map_err(failed)?;
-        let OciManifest::Image(manifest) = manifest else {
-            return Err(RegistryError::NoComponent {
-                reference: from.to_string(),
-                found: "an index of several artifacts".to_owned(),
-            });
-        };
+        let login = Login::of(from).await?;
+        let wire = Wire::open(from, &self.options, login, "pull").await?;
+        let (manifest, digest) = manifest_of(&wire, from).await?;
         let layer = component_of(from, &manifest)?;
         let announced = u64::try_from(layer.size).unwrap_or(u64::MAX);
-        let too_large = |size| RegistryError::TooLarge {
-            reference: from.to_string(),
-            size,
-            limit: self.options.max_bytes,
-        };
         if announced > self.options.max_bytes {
-            return Err(too_large(announced));
-        }
-        let mut component = Bounded::new(announced);
-        let pulled = client.pull_blob(from, layer, &mut component).await;
-        if component.is_over {
-            return Err(RegistryError::LongerThanSaid {
+            return Err(RegistryError::TooLarge {
                 reference: from.to_string(),
-                announced,
+                size: announced,
+                limit: self.options.max_bytes,
             });
         }
-        pulled.map_err(failed)?;
+        let exchanged = |detail| RegistryError::Digests {
+            reference: from.to_string(),
+            detail,
+        };
+        let mut expected = Expected::parse(&layer.digest).map_err(exchanged)?;
+        let place = format!("blobs/{}", layer.digest);
+        let response = wire.send(wire.request(Method::GET, &place)?).await?;
+        let part = |part: &[u8]| expected.update(part);
+        let component = wire.take(response, Answer::Blob(announced), part).await?;
+        expected.check().map_err(exchanged)?;
         let annotations = manifest.annotations.unwrap_or_default();
         let signature = annotations.get(SIGNATURE_ANNOTATION);
         let signature = signature.map(|encoded| decode_signature(encoded).unwrap_or_default());
         Ok(Pulled {
-            component: component.bytes,
+            component,
             signature,
             reference: pinned(from, &digest),
         })
@@ -171,15 +186,23 @@ impl Registries {
     }
 
     async fn push_to(&self, to: &Reference, pushed: Pushed) -> Result<String, RegistryError> {
-        let client = self.client(to)?;
-        let auth = auth(to).await?;
-        let (layer, config, manifest) = artifact(pushed);
-        let failed = |error| RegistryError::of(to, error);
-        let layers = [layer];
-        let sent = client.push(to, &layers, config, &auth, Some(manifest));
-        sent.await.map_err(failed)?;
-        let digest = client.fetch_manifest_digest(to, &auth).await;
-        Ok(pinned(to, &digest.map_err(failed)?))
+        let login = Login::of(to).await?;
+        let wire = Wire::open(to, &self.options, login, "pull,push").await?;
+        let (layer, config, manifest) = artifact::artifact(pushed);
+        wire.upload(layer.data.clone(), &layer.sha256_digest())
+            .await?;
+        wire.upload(config.data.clone(), &config.sha256_digest())
+            .await?;
+        let encoded = artifact::encode(&manifest).map_err(|error| RegistryError::Failed {
+            registry: to.registry().to_owned(),
+            detail: format!("the manifest cannot be written: {error}"),
+        })?;
+        let digest = digest::sha256(&encoded);
+        let place = format!("manifests/{}", to.tag().unwrap_or("latest"));
+        let request = wire.request(Method::PUT, &place)?;
+        let request = request.header(CONTENT_TYPE, MANIFEST).body(encoded);
+        wire.send(request).await?;
+        Ok(pinned(to, &digest))
     }
 
     async fn within<T>(
@@ -194,35 +217,6 @@ impl Registries {
                 limit: self.options.timeout,
             })
         })
-    }
-
-    fn client(&self, reference: &Reference) -> Result<Client, RegistryError> {
-        use_tls();
-        let registry = reference.resolve_registry();
-        let mut plain = self.options.plain_http.clone();
-        if is_this_machine(registry) {
-            plain.push(registry.to_owned());
-        }
-        let no_client = |error: String| RegistryError::Failed {
-            registry: registry.to_owned(),
-            detail: error,
-        };
-        // The library makes one too, and panics where it cannot: on a machine without certificates.
-        if let Err(error) = reqwest::Client::builder().build() {
-            return Err(no_client(format!(
-                "there can be no encrypted connections on this machine ({error}); install its \
-                 certificates, such as Debian's package ca-certificates"
-            )));
-        }
-        let config = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(plain),
-            connect_timeout: Some(Duration::from_secs(10)),
-            read_timeout: Some(Duration::from_secs(60)),
-            platform_resolver: None,
-            user_agent: concat!("adjutant/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        Client::try_from(config).map_err(|error| no_client(error.to_string()))
     }
 }
 
@@ -279,6 +273,48 @@ fn pinned(reference: &Reference, digest: &str) -> String {
     }
 }
 
+/// The manifest that a reference means, and its digest.
+async fn manifest_of(
+    wire: &Wire<'_>,
+    from: &Reference,
+) -> Result<(OciImageManifest, String), RegistryError> {
+    let tag = from.tag().unwrap_or("latest");
+    let place = format!("manifests/{}", from.digest().unwrap_or(tag));
+    let request = wire.request(Method::GET, &place)?;
+    let request = request.header(ACCEPT, MANIFESTS.join(", "));
+    let response = wire.send(request).await?;
+    let bytes = wire.take(response, Answer::Manifest, |_| {}).await?;
+    let digest = match from.digest() {
+        Some(digest) => digest.to_owned(),
+        None => digest::sha256(&bytes),
+    };
+    let checked = Expected::parse(&digest).and_then(|mut expected| {
+        expected.update(&bytes);
+        expected.check()
+    });
+    checked.map_err(|detail| RegistryError::Digests {
+        reference: from.to_string(),
+        detail,
+    })?;
+    let unreadable = |why: String| RegistryError::Failed {
+        registry: from.registry().to_owned(),
+        detail: format!("what it gives for {from} is no manifest: {why}"),
+    };
+    let found: Versioned =
+        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    let known = |kind: String| MANIFESTS.contains(&kind.as_str());
+    if found.schema_version != 2 || !found.media_type.is_none_or(known) {
+        return Err(unreadable("it is of another version or type".to_owned()));
+    }
+    match serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))? {
+        OciManifest::Image(manifest) => Ok((manifest, digest)),
+        OciManifest::ImageIndex(_) => Err(RegistryError::NoComponent {
+            reference: from.to_string(),
+            found: "an index of several artifacts".to_owned(),
+        }),
+    }
+}
+
 /// The layer that is the component.
 fn component_of<'a>(
     reference: &Reference,
@@ -300,144 +336,6 @@ fn component_of<'a>(
             reference: reference.to_string(),
             found: "several of them".to_owned(),
         }),
-    }
-}
-
-/// The configuration of a component, as the ecosystem has it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WasmConfig {
-    /// Always the same, so that the same component has the same digest whenever it is pushed.
-    created: &'static str,
-    architecture: &'static str,
-    os: &'static str,
-    layer_digests: Vec<String>,
-    component: Interface,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Interface {
-    exports: Vec<String>,
-    imports: Vec<String>,
-    target: Option<String>,
-}
-
-fn artifact(pushed: Pushed) -> (ImageLayer, Config, OciImageManifest) {
-    let layer = ImageLayer::new(pushed.component, LAYER.to_owned(), None);
-    let config = WasmConfig {
-        created: "1970-01-01T00:00:00Z",
-        architecture: "wasm",
-        os: "wasip2",
-        layer_digests: vec![layer.sha256_digest()],
-        component: Interface {
-            exports: pushed.exports,
-            imports: pushed.imports,
-            target: None,
-        },
-    };
-    let config = serde_json::to_vec(&config).unwrap_or_default();
-    let config = Config::new(config, CONFIG.to_owned(), None);
-    let about = pushed.about.into_iter();
-    // Manifests are sent as canonical JSON, which has no way to write a line break.
-    let in_a_line = |value: String| value.replace(char::is_control, " ");
-    let mut annotations: BTreeMap<String, String> = about
-        .map(|(name, value)| (format!("org.opencontainers.image.{name}"), in_a_line(value)))
-        .collect();
-    if let Some(signature) = pushed.signature {
-        annotations.insert(
-            SIGNATURE_ANNOTATION.to_owned(),
-            encode_signature(&signature),
-        );
-    }
-    let annotations = Some(annotations).filter(|all| !all.is_empty());
-    let mut manifest = OciImageManifest::build(std::slice::from_ref(&layer), &config, annotations);
-    manifest.media_type = Some(MANIFEST.to_owned());
-    (layer, config, manifest)
-}
-
-/// Who this user is to a registry, as `docker login` has kept it; nobody where it has not.
-async fn auth(reference: &Reference) -> Result<RegistryAuth, RegistryError> {
-    let registry = reference.registry().to_owned();
-    let host = registry.clone();
-    let look = move || match std::env::var(AUTH_VARIABLE) {
-        Ok(json) => docker_credential::get_credential_from_reader(json.as_bytes(), &host),
-        Err(_) if !has_logins() => Err(CredentialRetrievalError::ConfigNotFound),
-        // May ask another program, which takes its time.
-        Err(_) => docker_credential::get_credential(&host),
-    };
-    let found = tokio::task::spawn_blocking(look).await;
-    match found {
-        Ok(Ok(DockerCredential::UsernamePassword(name, password))) => {
-            Ok(RegistryAuth::Basic(name, password))
-        }
-        Ok(Ok(DockerCredential::IdentityToken(token))) => Ok(RegistryAuth::Bearer(token)),
-        Ok(Err(
-            CredentialRetrievalError::ConfigNotFound
-            | CredentialRetrievalError::NoCredentialConfigured,
-        )) => Ok(RegistryAuth::Anonymous),
-        Ok(Err(error)) => Err(RegistryError::Credentials {
-            registry,
-            detail: match error {
-                // The rest of what a helper says may be a secret.
-                CredentialRetrievalError::HelperFailure { helper, .. } => {
-                    format!("the helper {helper} failed")
-                }
-                other => other.to_string(),
-            },
-        }),
-        Err(error) => Err(RegistryError::Credentials {
-            registry,
-            detail: error.to_string(),
-        }),
-    }
-}
-
-/// Whether there is a docker configuration at all.
-fn has_logins() -> bool {
-    let given = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let usual = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
-    let folder = given.or_else(usual);
-    folder.is_some_and(|folder| folder.join("config.json").exists())
-}
-
-/// Takes so many bytes, and fails at the next one.
-struct Bounded {
-    bytes: Vec<u8>,
-    most: u64,
-    is_over: bool,
-}
-
-impl Bounded {
-    fn new(most: u64) -> Bounded {
-        Bounded {
-            bytes: Vec::new(),
-            most,
-            is_over: false,
-        }
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        part: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if (self.bytes.len() + part.len()) as u64 > self.most {
-            self.is_over = true;
-            return Poll::Ready(Err(io::Error::other("longer than was said")));
-        }
-        self.bytes.extend_from_slice(part);
-        Poll::Ready(Ok(part.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -489,29 +387,5 @@ mod tests {
         ] {
             assert!(!is_this_machine(host), "{host}");
         }
-    }
-
-    #[test]
-    fn the_same_component_makes_the_same_artifact() {
-        let pushed = || Pushed {
-            component: b"wasm".to_vec(),
-            signature: Some("signed".to_owned()),
-            about: BTreeMap::from([("title".to_owned(), "mine\nall".to_owned())]),
-            ..Pushed::default()
-        };
-        let text = |pushed| serde_json::to_string(&artifact(pushed).2).expect("JSON");
-        assert_eq!(text(pushed()), text(pushed()));
-        let (_, config, manifest) = artifact(pushed());
-        assert_eq!(
-            manifest.config.media_type,
-            "application/vnd.wasm.config.v0+json"
-        );
-        assert_eq!(manifest.layers[0].media_type, "application/wasm");
-        let annotations = manifest.annotations.expect("some");
-        assert_eq!(annotations["org.opencontainers.image.title"], "mine all");
-        assert_eq!(annotations[SIGNATURE_ANNOTATION], "c2lnbmVk");
-        let config: serde_json::Value = serde_json::from_slice(&config.data).expect("JSON");
-        assert_eq!(config["os"], "wasip2");
-        assert_eq!(config["layerDigests"][0], manifest.layers[0].digest);
     }
 }

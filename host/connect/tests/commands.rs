@@ -1,13 +1,9 @@
 //! Commands: how they end, what they see, and that nothing of them stays.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Bench, Lines, gone, printed, request, run, sh};
 use adjutant_connect::{Command, Discard, GitOptions, OutsideError, Worktrees};
-use support::{Bench, Lines, gone, printed, request, run, sh};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]

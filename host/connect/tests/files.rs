@@ -1,11 +1,7 @@
 //! File operations: what works, and that no path leads out.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
-
+use crate::support::{Bench, printed, request};
 use adjutant_connect::{EntryKind, FileLimits, GitOptions, OutsideError};
-use support::{Bench, printed, request};
 
 #[tokio::test]
 async fn files_are_written_read_listed_and_removed() {

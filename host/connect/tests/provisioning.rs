@@ -1,13 +1,9 @@
 //! Making worktrees: from which repositories, where, and what is left when it does not work out.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
-
 use std::path::Path;
 
+use crate::support::{self, Bench, git, printed, request};
 use adjutant_connect::{GitOptions, GitWorktrees, OutsideError, Worktrees};
-use support::{Bench, git, printed, request};
 
 #[tokio::test]
 async fn any_folder_of_any_kind_of_repository_will_do() {

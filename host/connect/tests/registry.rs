@@ -1,10 +1,7 @@
 //! Components in registries: a real one, and one that lies.
 
-#[path = "support/registry.rs"]
-mod server;
-
+use crate::support::registry::Registry;
 use adjutant_connect::registry::{Pushed, Registries, RegistryError, RegistryOptions};
-use server::Registry;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,13 +1,9 @@
 //! Worktrees with real git: what comes back, and that nothing else of the user's is touched.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
-
 use std::path::Path;
 
+use crate::support::{Bench, git, printed, request, run, set_traps, sh, try_git};
 use adjutant_connect::{GitOptions, GitWorktrees, OutsideError, Repo, Worktrees};
-use support::{Bench, git, printed, request, run, set_traps, sh, try_git};
 
 /// All that must stay as it is in the user's repository.
 fn state(repo: &Path) -> (String, Vec<u8>, String, Vec<u8>, bool) {

@@ -1,7 +1,8 @@
 //! Backups of a running host: the store at one moment, and all components.
 //!
-//! Components never change and are kept before the record that names them, so those that are there
-//! after the store's moment include all that it names. Worktrees are not in a backup.
+//! Components never change, are kept before the record that names them, and none is removed while a backup
+//! is there: so those that are there after the store's moment include all that it names. Worktrees are not
+//! in a backup.
 //!
 //! Invariants: one backup at a time; its snapshot is gone when the backup is dropped.
 
@@ -10,7 +11,7 @@ use adjutant_store::backup::{Archive, BackupError};
 use adjutant_store::{EngineError, StoreError};
 use std::io;
 use std::path::{Path, PathBuf};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit};
 use uuid::Uuid;
 
 /// How the files of snapshots begin and end, in the components' folder.
@@ -21,6 +22,7 @@ pub struct Backup {
     archive: Archive,
     // Dropped in this order: the file is gone before another one is made.
     _snapshot: Snapshot,
+    _files: OwnedRwLockReadGuard<()>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -71,6 +73,7 @@ impl Host {
             what: "a backup is being made already".to_owned(),
             retry_after_s: 5,
         })?;
+        let files = self.inner.shelf.hold_files().await;
         let folder = self.inner.shelf.folder().to_owned();
         let name = format!("{}{}{}", SNAPSHOT.0, Uuid::now_v7(), SNAPSHOT.1);
         let snapshot = Snapshot(folder.join(name));
@@ -87,6 +90,7 @@ impl Host {
         Ok(Backup {
             archive: archive.map_err(|error: BackupError| broke(&error))?,
             _snapshot: snapshot,
+            _files: files,
             _turn: turn,
         })
     }

@@ -15,7 +15,7 @@ use adjutant_model::{
     Agent, AgentId, Choice, Command, Lot, Member, Outcome, Plugin, PluginRef, Ticket, TicketId,
     WorkspaceId, text,
 };
-use adjutant_run::{Asked, Chooser};
+use adjutant_run::{Asked, Chooser, NoChoice};
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -29,6 +29,9 @@ pub(crate) const DEFAULT_SELECTOR: &str = "skills";
 /// How long a selector may take in all, where no run's limits hold. It is stopped for computing too long
 /// before that.
 const CHOOSE_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often a selector is asked whose version is removed while it is asked.
+const ASKED_AGAIN: usize = 3;
 
 /// A boss's selector, at whatever version it is asked.
 pub(crate) struct BossSelector {
@@ -57,11 +60,31 @@ impl BossSelector {
         lot: Lot,
         counts: bool,
     ) -> Result<Picked, String> {
+        for _ in 1..ASKED_AGAIN {
+            let picked = self.pick_now(asked, team, lot, counts).await;
+            match picked {
+                // Its version was removed between the look at the table and this: it takes another now.
+                Err((_, Some(digest))) if !self.operator.shelf.table().names(&digest) => {}
+                picked => return picked.map_err(|(why, _)| why),
+            }
+        }
+        let picked = self.pick_now(asked, team, lot, counts).await;
+        picked.map_err(|(why, _)| why)
+    }
+
+    /// Asks the version of this moment. The error comes with the digest of one that could not be asked.
+    async fn pick_now(
+        &self,
+        asked: &Asked<'_>,
+        team: &[Member],
+        lot: Lot,
+        counts: bool,
+    ) -> Result<Picked, (String, Option<String>)> {
         let table = self.operator.shelf.table();
         let plugin = table.take(&self.wanted, lot, true);
-        let plugin = plugin.map_err(|why| format!("this boss has no selector: {why}"))?;
+        let plugin = plugin.map_err(|why| (format!("this boss has no selector: {why}"), None))?;
         let config = match table.described(&plugin.digest) {
-            Some(described) => complete(described, asked.config)?,
+            Some(described) => complete(described, asked.config).map_err(|why| (why, None))?,
             None => None,
         };
         let asked = Asked {
@@ -76,7 +99,10 @@ impl BossSelector {
             };
             self.operator.count(plugin, fault);
         }
-        let choices = chosen.map_err(|none| none.to_string())?;
+        let choices = chosen.map_err(|none| {
+            let unasked = matches!(none, NoChoice::Unasked(_)).then(|| plugin.digest.clone());
+            (none.to_string(), unasked)
+        })?;
         Ok((plugin.clone(), choices))
     }
 }

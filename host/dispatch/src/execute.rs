@@ -34,6 +34,13 @@ pub trait Execute: Send + Sync + 'static {
         asked: &Asked<'_>,
         team: &[Member],
     ) -> Result<Vec<(AgentId, Choice)>, NoChoice>;
+
+    /// Lets go of what it keeps for components that nothing needs, by their digests. Runs under way keep
+    /// what they have.
+    fn retain(&self, is_needed: &dyn Fn(&str) -> bool) {
+        // Unless somebody keeps something.
+        let _ = is_needed;
+    }
 }
 
 /// Executes components.
@@ -45,18 +52,21 @@ pub(crate) struct Components {
 #[async_trait]
 impl Execute for Components {
     async fn execute(&self, mut job: Job<String>) -> Finished {
+        let broke = |why: String| Finished::Ended {
+            pending: Vec::new(),
+            guest_us: 0,
+            ending: Ending::Broke(why),
+        };
         let component = match self.shelf.component(&job.component).await {
             Ok(component) => component,
-            Err(error) => {
-                return Finished::Ended {
-                    pending: Vec::new(),
-                    guest_us: 0,
-                    ending: Ending::Broke(error.to_string()),
-                };
-            }
+            Err(error) => return broke(error.to_string()),
         };
         // Known since it was loaded, also where its version was removed.
         let table = self.shelf.table();
+        if let Some(why) = table.unusable(&job.component) {
+            // What it wants cannot bound it.
+            return broke(format!("its plugin cannot be used: {why}"));
+        }
         let described = table.described(&job.component);
         job.authority.manifest = described.map(|described| described.manifest.clone());
         // Boxed: the future holds a whole instance, and tasks are moved about.
@@ -77,5 +87,9 @@ impl Execute for Components {
         let component = self.shelf.component(selector).await;
         let component = component.map_err(|error| NoChoice::Unasked(error.to_string()))?;
         self.runner.choose(&component, asked, team).await
+    }
+
+    fn retain(&self, is_needed: &dyn Fn(&str) -> bool) {
+        self.runner.retain(is_needed);
     }
 }

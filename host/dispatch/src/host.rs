@@ -163,7 +163,8 @@ impl Host {
         parts: HostParts,
         options: HostOptions,
     ) -> std::result::Result<Host, StartError> {
-        Host::start_with(parts, options, None).await
+        // Boxed: it holds all that a host is made of.
+        Box::pin(Host::start_with(parts, options, None)).await
     }
 
     /// Starts a host whose runs are executed by something else than the engine: a simulation.
@@ -172,7 +173,9 @@ impl Host {
         options: HostOptions,
         execute: Option<Arc<dyn Execute>>,
     ) -> std::result::Result<Host, StartError> {
-        let sources = Sources::new(&options.sources).map_err(cannot_start)?;
+        let given = options.sources.clone();
+        let sources = tokio::task::spawn_blocking(move || Sources::new(&given)).await;
+        let sources = sources.map_err(cannot_start)?.map_err(cannot_start)?;
         let sources = Arc::new(sources);
         let epoch = parts
             .store
@@ -239,6 +242,10 @@ impl Host {
             .map(|one| one.name.clone())
             .collect();
         tokio::spawn(dispatcher.run(queue));
+        // What the last host had no time to let go of, or an older one has left.
+        if operator.shelf.has_unnamed() {
+            operator.free_later();
+        }
         // The last run on a drained version may have ended just before the host did.
         for name in names {
             operator.look_drained(&name);

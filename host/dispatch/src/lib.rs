@@ -33,7 +33,6 @@ mod pace;
 mod plugins;
 mod reads;
 mod recovery;
-mod removing;
 mod sources;
 mod status;
 mod stop;

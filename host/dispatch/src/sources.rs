@@ -54,6 +54,12 @@ pub struct PluginBounds {
     pub compile_time: Duration,
     /// Bytes of memory that compiling one may take, likewise.
     pub compile_memory: u64,
+    /// How many new ones may wait while another one is compiled.
+    pub compile_queue: usize,
+    /// Bytes of a manifest that a registry gives.
+    pub max_manifest: u64,
+    /// Bytes of any other answer of a registry.
+    pub max_answer: u64,
     /// Whether a component without a signature is refused.
     pub require_signed: bool,
     /// The numbers of the keys that are trusted.
@@ -75,7 +81,7 @@ impl Host {
             )));
         }
         let found = read_component(path, self.inner.engine.bounds().max_bytes).await;
-        let found = found.map_err(refused)?;
+        let found = found.map_err(|unreadable| refused(unreadable.why))?;
         let origin = Origin::Path(path.display().to_string());
         self.add_plugin(found.into_new(new, origin)).await
     }
@@ -102,10 +108,14 @@ impl Host {
     pub fn plugin_bounds(&self) -> PluginBounds {
         let bounds = self.inner.engine.bounds();
         let signatures = &self.inner.sources.signatures;
+        let registries = self.inner.sources.registries.options();
         PluginBounds {
             max_bytes: bounds.max_bytes,
             compile_time: bounds.compile_time,
             compile_memory: bounds.compile_memory,
+            compile_queue: bounds.compile_queue,
+            max_manifest: registries.max_manifest,
+            max_answer: registries.max_answer,
             require_signed: signatures.required(),
             trusted_keys: signatures.trusted().map(ToString::to_string).collect(),
         }
@@ -134,15 +144,34 @@ impl Found {
     }
 }
 
-/// Reads a component and the signature beside it. The error is a sentence.
+/// Why a file is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// A sentence.
+    pub(crate) why: String,
+    /// Whether it may be otherwise in a moment, though the file stays as it is.
+    pub(crate) passes: bool,
+}
+
+/// Does work on a thread for work that blocks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(HostError::Unavailable(error.to_string())))
+}
+
+/// Reads a component and the signature beside it.
 pub(crate) async fn read_component(
     path: &Path,
     max_bytes: usize,
-) -> std::result::Result<Found, String> {
+) -> std::result::Result<Found, Unreadable> {
     let path = path.to_owned();
     let read = move || {
-        let component = read_file(&path, max_bytes as u64)?
-            .ok_or_else(|| format!("there is no file {}", path.display()))?;
+        let component = read_file(&path, max_bytes as u64)?.ok_or_else(|| Unreadable {
+            why: format!("there is no file {}", path.display()),
+            passes: false,
+        })?;
         let mut beside = path.into_os_string();
         beside.push(".");
         beside.push(SIGNATURE_EXTENSION);
@@ -153,23 +182,35 @@ pub(crate) async fn read_component(
         })
     };
     let read = tokio::task::spawn_blocking(read).await;
-    read.unwrap_or_else(|error| Err(error.to_string()))
+    read.unwrap_or_else(|error| {
+        Err(Unreadable {
+            why: error.to_string(),
+            passes: true,
+        })
+    })
 }
 
 /// A plain file of so many bytes at most; none where there is none.
-fn read_file(path: &Path, most: u64) -> std::result::Result<Option<Vec<u8>>, String> {
+fn read_file(path: &Path, most: u64) -> std::result::Result<Option<Vec<u8>>, Unreadable> {
     let shown = path.display();
-    let unreadable = |error: io::Error| format!("{shown} cannot be read: {error}");
+    let unreadable = |error: io::Error| Unreadable {
+        why: format!("{shown} cannot be read: {error}"),
+        passes: true,
+    };
+    let unfit = |why| Unreadable { why, passes: false };
     let found = match std::fs::metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
     if !found.is_file() {
-        return Err(format!("{shown} is no plain file"));
+        return Err(unfit(format!("{shown} is no plain file")));
     }
-    let too_large =
-        |size: u64| format!("{shown} has {size} bytes, and at most {most} are accepted");
+    let too_large = |size: u64| {
+        unfit(format!(
+            "{shown} has {size} bytes, and at most {most} are accepted"
+        ))
+    };
     if found.len() > most {
         return Err(too_large(found.len()));
     }
@@ -184,14 +225,20 @@ fn read_file(path: &Path, most: u64) -> std::result::Result<Option<Vec<u8>>, Str
     Ok(Some(bytes))
 }
 
+/// A component's digest: `sha256:` and 64 hexadecimal digits.
+pub(crate) fn digest_of(component: &[u8]) -> String {
+    let mut digest = String::from("sha256:");
+    for byte in Sha256::digest(component) {
+        // A string takes all that is written.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
+}
+
 /// Checks what a component brings along: the digest that is expected of it, and its signature.
 pub(crate) fn vet(new: &NewPlugin, signatures: &Signatures) -> Result<Source> {
     if let Some(expected) = &new.digest {
-        let mut digest = String::from("sha256:");
-        for byte in Sha256::digest(&new.component) {
-            // A string takes all that is written.
-            let _ = write!(digest, "{byte:02x}");
-        }
+        let digest = digest_of(&new.component);
         if !digest.eq_ignore_ascii_case(expected) {
             return Err(HostError::Refused(Refusal::invalid(
                 "/digest",
@@ -230,6 +277,8 @@ impl From<RegistryError> for HostError {
             | RegistryError::NoComponent { .. }
             | RegistryError::TooLarge { .. }
             | RegistryError::LongerThanSaid { .. }
+            | RegistryError::LongAnswer { .. }
+            | RegistryError::InTheOpen { .. }
             | RegistryError::Digests { .. } => HostError::Plugin(text),
         }
     }

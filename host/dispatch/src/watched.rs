@@ -3,18 +3,26 @@
 //! Invariants:
 //! - A file that cannot be used changes nothing; why it cannot stands in the log and in
 //!   [`Host::watched`] until the file changes.
-//! - A file that goes takes nothing with it.
+//! - What may be otherwise in a moment (a disk without room, a full queue, a file that cannot be read just
+//!   now) is tried again, ever later and [`MOST_TRIES`] times in all.
+//! - A file that goes takes nothing with it, and what an operator has removed does not come back because its
+//!   file still lies there when the host starts.
 
-use crate::host::{Host, Inner};
+mod retries;
+
+use crate::host::{Host, HostError, Inner};
 use crate::plugins::NewPlugin;
-use crate::sources::{SIGNATURE_EXTENSION, read_component};
+use crate::sources::{Found, SIGNATURE_EXTENSION, digest_of, read_component};
 use adjutant_connect::{Folder, MOST_FILES};
-use adjutant_model::{MANIFEST_SECTION, Origin, Timestamp};
-use std::collections::BTreeMap;
+use adjutant_model::{MANIFEST_SECTION, Manifest, Origin, PluginRef, Refusal, Timestamp};
+use retries::{MOST_TRIES, Retries};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// What has become of the folder's files.
 #[derive(Clone, Debug)]
@@ -23,6 +31,8 @@ pub struct WatchedFolder {
     pub path: PathBuf,
     /// The files that are there and were looked at, by name.
     pub files: Vec<WatchedFile>,
+    /// Files that are left alone, for there are more than the host looks at: the last ones by name.
+    pub left_alone: usize,
 }
 
 /// What has become of a file.
@@ -40,13 +50,23 @@ pub struct WatchedFile {
 pub(crate) struct Watched {
     path: PathBuf,
     files: Mutex<BTreeMap<String, WatchedFile>>,
+    left_alone: Arc<AtomicUsize>,
     /// Taken by the task that watches.
     folder: Mutex<Option<Folder>>,
     /// Whether what was there at the start has been looked at.
     looked: watch::Sender<bool>,
 }
 
+/// Why a file is no plugin.
+struct Unfit {
+    /// A sentence.
+    why: String,
+    /// Whether it may be otherwise in a moment, though the file stays as it is.
+    passes: bool,
+}
+
 impl Watched {
+    /// Begins to look at a folder. Blocks for a moment.
     pub(crate) fn new(path: &Path) -> io::Result<Watched> {
         let folder = Folder::watch(path, "wasm", SIGNATURE_EXTENSION).map_err(|error| {
             let why = format!("the folder {} cannot be watched: {error}", path.display());
@@ -55,15 +75,36 @@ impl Watched {
         Ok(Watched {
             path: folder.path().to_owned(),
             files: Mutex::default(),
+            left_alone: folder.left_alone(),
             folder: Mutex::new(Some(folder)),
             looked: watch::channel(false).0,
         })
     }
 
-    fn note(&self, looked_at: WatchedFile) {
+    /// Which of these files lie in the folder.
+    async fn there(&self, names: Vec<String>) -> HashSet<String> {
+        let path = self.path.clone();
+        let look = move || {
+            let there = names.into_iter().filter(|name| path.join(name).exists());
+            there.collect()
+        };
+        // An error says that looking panicked; then nothing is known to be there.
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.keys().cloned().collect()
+    }
+
+    async fn note(&self, looked_at: WatchedFile) {
+        if self.names().len() >= MOST_FILES {
+            let there = self.there(self.names()).await;
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.retain(|file, _| there.contains(file));
+        }
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.retain(|file, _| self.path.join(file).exists());
-        if files.len() < MOST_FILES {
+        if files.len() < MOST_FILES || files.contains_key(&looked_at.file) {
             files.insert(looked_at.file.clone(), looked_at);
         }
     }
@@ -71,13 +112,15 @@ impl Watched {
 
 impl Host {
     /// The watched folder, where there is one.
-    pub fn watched(&self) -> Option<WatchedFolder> {
+    pub async fn watched(&self) -> Option<WatchedFolder> {
         let watched = self.inner.sources.watched.as_ref()?;
+        let there = watched.there(watched.names()).await;
         let files = watched.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let there = |file: &&WatchedFile| watched.path.join(&file.file).exists();
+        let files = files.values().filter(|file| there.contains(&file.file));
         Some(WatchedFolder {
             path: watched.path.clone(),
-            files: files.values().filter(there).cloned().collect(),
+            files: files.cloned().collect(),
+            left_alone: watched.left_alone.load(Ordering::Relaxed),
         })
     }
 
@@ -100,85 +143,254 @@ impl Host {
             folder.take()
         });
         if let Some(folder) = folder {
-            let host = Arc::downgrade(&self.inner);
-            tokio::spawn(watch_folder(host, self.inner.messages.clone(), folder));
+            let watching = Watching {
+                host: Arc::downgrade(&self.inner),
+                retries: Retries::default(),
+            };
+            tokio::spawn(watching.run(self.inner.messages.clone(), folder));
         }
     }
 
-    async fn look_at(&self, watched: &Watched, path: &Path) {
-        let file = match path.file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => return,
-        };
-        let result = self.add_watched(path, &file).await;
-        match &result {
-            Ok(plugin) => tracing::info!(file, plugin, "a file of the watched folder is a plugin"),
-            Err(why) => tracing::warn!(file, why, "a file of the watched folder changes nothing"),
+    async fn add_watched(&self, path: &Path, file: &str, at_start: bool) -> Result<String, Unfit> {
+        let max_bytes = self.inner.engine.bounds().max_bytes;
+        let found = read_component(path, max_bytes).await;
+        let found = found.map_err(|unreadable| Unfit {
+            why: unreadable.why,
+            passes: unreadable.passes,
+        })?;
+        let (found, named, digest) = identify(found, file).await?;
+        let shelf = &self.inner.shelf;
+        if let Some(version) = &named.version
+            && at_start
+            && shelf.was_dropped(&digest, version)
+            && !self.has_version(version, &digest)
+        {
+            return Err(Unfit::for_good(format!(
+                "{version} was removed, and its file does not bring it back: copy the file here once more, \
+                 or install it, to have it again"
+            )));
         }
-        watched.note(WatchedFile {
-            file,
-            at: self.inner.clock.now(),
-            result,
-        });
-    }
-
-    async fn add_watched(&self, path: &Path, file: &str) -> Result<String, String> {
-        let found = read_component(path, self.inner.engine.bounds().max_bytes).await?;
-        let section = adjutant_component::custom_section(&found.component, MANIFEST_SECTION);
-        // What is wrong with it otherwise is told below.
-        let has_manifest = !matches!(section, Ok(None));
-        let named = match file.trim_end_matches(".wasm").split_once('@') {
-            _ if has_manifest => None,
-            Some((name, version)) => Some((name.to_owned(), version.to_owned())),
-            None if section.is_ok() && found.component.starts_with(b"\0asm") => {
-                return Err(format!(
-                    "{file} has no manifest that says its name and version: give it one, or call the \
-                     file NAME@VERSION.wasm"
-                ));
-            }
-            None => None,
-        };
-        let (name, version) = named.unzip();
         let new = NewPlugin {
-            name,
-            version,
+            name: named.given.as_ref().map(|(name, _)| name.clone()),
+            version: named.given.map(|(_, version)| version),
             ..NewPlugin::default()
         };
         let new = found.into_new(new, Origin::Watched(file.to_owned()));
-        let added = self.add_plugin(new).await;
-        let added = added.map_err(|error| error.to_string())?;
-        Ok(format!("{}@{}", added.name, added.version))
+        let added = self.add_plugin(new).await?;
+        let version = format!("{}@{}", added.name, added.version);
+        shelf.note_dropped(&digest, &version, file).await?;
+        Ok(version)
+    }
+
+    /// Whether there is a version, `name@version`, with this digest.
+    fn has_version(&self, version: &str, digest: &str) -> bool {
+        let table = self.inner.shelf.table();
+        let known = table.get(&PluginRef::parse(version));
+        known.is_some_and(|known| known.digest == digest)
+    }
+
+    /// Forgets what the folder has brought in and does not hold any more.
+    async fn forget_gone(&self, watched: &Watched) {
+        let shelf = &self.inner.shelf;
+        let there = watched.there(shelf.dropped_files()).await;
+        let forgotten = shelf.forget_dropped(|file| !there.contains(file)).await;
+        if let Err(error) = forgotten {
+            // It is tried again when there is more.
+            tracing::debug!(%error, "gone files of the watched folder are still remembered");
+        }
     }
 }
 
-async fn watch_folder(
-    host: Weak<Inner>,
-    messages: mpsc::Sender<crate::event_loop::Msg>,
-    mut folder: Folder,
-) {
-    for path in folder.present() {
-        look(&host, &path).await;
-    }
-    if let Some(inner) = host.upgrade()
-        && let Some(watched) = &inner.sources.watched
-    {
-        watched.looked.send_replace(true);
-    }
-    loop {
-        let path = tokio::select! {
-            path = folder.next() => path,
-            () = messages.closed() => return,
-        };
-        look(&host, &path).await;
-    }
+/// What a file of the folder says it is.
+struct Named {
+    /// `name@version`, where that can be told.
+    version: Option<String>,
+    /// By the file's name, where there is no manifest.
+    given: Option<(String, String)>,
 }
 
-async fn look(host: &Weak<Inner>, path: &Path) {
-    let Some(inner) = host.upgrade() else {
-        return;
+/// Finds out which version a component is, and its digest.
+async fn identify(found: Found, file: &str) -> Result<(Found, Named, String), Unfit> {
+    let file = file.to_owned();
+    let identify = move || {
+        let named = named(&found.component, &file).map_err(Unfit::for_good)?;
+        let digest = digest_of(&found.component);
+        Ok((found, named, digest))
     };
-    let host = Host::of(inner.clone());
-    if let Some(watched) = &inner.sources.watched {
-        host.look_at(watched, path).await;
+    let identified = tokio::task::spawn_blocking(identify).await;
+    identified.unwrap_or_else(|error| Err(Unfit::for_good(error.to_string())))
+}
+
+fn named(component: &[u8], file: &str) -> Result<Named, String> {
+    let section = adjutant_component::custom_section(component, MANIFEST_SECTION);
+    let in_manifest = match &section {
+        Ok(Some(section)) => Manifest::parse(section).ok(),
+        _ => None,
+    };
+    // What is wrong with it otherwise is told when it is registered.
+    let given = match file.trim_end_matches(".wasm").split_once('@') {
+        _ if !matches!(section, Ok(None)) => None,
+        Some((name, version)) => Some((name.to_owned(), version.to_owned())),
+        None if component.starts_with(b"\0asm") => {
+            return Err(format!(
+                "{file} has no manifest that says its name and version: give it one, or call the file \
+                 NAME@VERSION.wasm"
+            ));
+        }
+        None => None,
+    };
+    let both = in_manifest.map(|manifest| (manifest.name, manifest.version));
+    let version = both.as_ref().or(given.as_ref());
+    Ok(Named {
+        version: version.map(|(name, version)| format!("{name}@{version}")),
+        given,
+    })
+}
+
+/// The task that watches.
+struct Watching {
+    host: Weak<Inner>,
+    retries: Retries,
+}
+
+impl Watching {
+    async fn run(mut self, messages: mpsc::Sender<crate::event_loop::Msg>, mut folder: Folder) {
+        for path in folder.present().await {
+            self.look(&path, true).await;
+        }
+        if let Some(inner) = self.host.upgrade()
+            && let Some(watched) = &inner.sources.watched
+        {
+            Host::of(inner.clone()).forget_gone(watched).await;
+            watched.looked.send_replace(true);
+        }
+        loop {
+            let again = self.retries.next();
+            let due = again.as_ref().map(|again| again.at);
+            tokio::select! {
+                path = folder.next() => {
+                    // It is another one now.
+                    self.retries.forget(&path);
+                    self.look(&path, false).await;
+                }
+                () = until(due) => {
+                    if let Some(again) = again {
+                        self.look(&again.path, again.at_start).await;
+                    }
+                }
+                () = messages.closed() => return,
+            }
+        }
+    }
+
+    async fn look(&mut self, path: &Path, at_start: bool) {
+        let Some(inner) = self.host.upgrade() else {
+            return;
+        };
+        let host = Host::of(inner.clone());
+        let (Some(watched), Some(name)) = (&inner.sources.watched, path.file_name()) else {
+            return;
+        };
+        let file = name.to_string_lossy().into_owned();
+        let result = host.add_watched(path, &file, at_start).await;
+        let result = result.map_err(|unfit| self.told(path, unfit, at_start));
+        match &result {
+            Ok(plugin) => {
+                self.retries.forget(path);
+                tracing::info!(file, plugin, "a file of the watched folder is a plugin");
+            }
+            Err(why) => tracing::warn!(file, why, "a file of the watched folder changes nothing"),
+        }
+        let looked_at = WatchedFile {
+            file,
+            at: inner.clock.now(),
+            result,
+        };
+        watched.note(looked_at).await;
+        if inner.shelf.count_dropped() > 2 * MOST_FILES {
+            host.forget_gone(watched).await;
+        }
+    }
+
+    /// Why a file is no plugin, with what comes of it.
+    fn told(&mut self, path: &Path, unfit: Unfit, at_start: bool) -> String {
+        let why = unfit.why;
+        if !unfit.passes {
+            self.retries.forget(path);
+            return why;
+        }
+        match self.retries.failed(path, at_start, Instant::now()) {
+            Some(pause) => format!("{why}; the host looks again in {} s", pause.as_secs()),
+            None => format!(
+                "{why}; the host has looked {MOST_TRIES} times and does so no more until the file changes \
+                 or the host starts again"
+            ),
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Unfit {
+    fn for_good(why: String) -> Unfit {
+        Unfit { why, passes: false }
+    }
+}
+
+impl From<HostError> for Unfit {
+    fn from(error: HostError) -> Unfit {
+        let passes = match &error {
+            HostError::Busy { .. } | HostError::Full { .. } | HostError::Unavailable(_) => true,
+            HostError::Refused(refusal) => matches!(refusal, Refusal::Busy(_)),
+            HostError::Plugin(_) => false,
+        };
+        Unfit {
+            why: error.to_string(),
+            passes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        let text = || "x".to_owned();
+        let passing = [
+            HostError::Unavailable(text()),
+            HostError::Refused(Refusal::Busy(text())),
+            HostError::Full {
+                what: text(),
+                retry_after_s: 1,
+            },
+            HostError::Busy {
+                what: text(),
+                retry_after_s: 1,
+            },
+        ];
+        assert!(passing.into_iter().all(|error| Unfit::from(error).passes));
+        let staying = [
+            HostError::Plugin(text()),
+            HostError::Refused(Refusal::Conflict(text())),
+        ];
+        assert!(!staying.into_iter().any(|error| Unfit::from(error).passes));
+    }
+
+    #[test]
+    fn a_file_says_what_it_is_by_its_name_where_it_has_no_manifest() {
+        let bare = b"\0asm\x0d\0\x01\0";
+        let named_so = named(bare, "lead@0.1.0.wasm").expect("named");
+        assert_eq!(named_so.version.as_deref(), Some("lead@0.1.0"));
+        let error = named(bare, "lead.wasm").err().expect("no name");
+        assert!(error.contains("NAME@VERSION.wasm"), "{error}");
+        let no_wasm = named(b"PK\x03\x04", "bad.wasm").expect("told later");
+        assert!(no_wasm.version.is_none() && no_wasm.given.is_none());
     }
 }

@@ -1,14 +1,12 @@
 //! A host whose disk is full, that is backed up, and that is asked to stop: nothing is lost, nothing
 //! happens twice, and whoever asks is told.
 
-mod common;
-
-use adjutant_dispatch::{HostError, HostOptions, SystemClock};
+use crate::common::{Bench, agent};
+use adjutant_dispatch::{HostError, HostOptions, SourceOptions, SystemClock};
 use adjutant_model::{EventKind, NewTicket, Status, TicketId, Timestamp};
 use adjutant_run::Clock;
 use adjutant_store::testing::SimDisk;
 use adjutant_store::{RedbEngine, RedbOptions, backup};
-use common::{Bench, agent};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,9 +23,13 @@ fn folder() -> Arc<TempDir> {
 
 /// A host on a simulated disk, with one agent.
 async fn on_disk(disk: &SimDisk) -> Bench {
+    on_disk_with(disk, HostOptions::default()).await
+}
+
+async fn on_disk_with(disk: &SimDisk, options: HostOptions) -> Bench {
     let engine = RedbEngine::with_backend(Arc::new(disk.clone()), RedbOptions::default()).await;
     let engine = engine.expect("a database");
-    let bench = Bench::start_on(folder(), engine, HostOptions::default()).await;
+    let bench = Bench::start_on(folder(), engine, options).await;
     let mut sub = agent("sub", "scripted-sub", None);
     sub.limits.max_concurrent = 4;
     bench.team(vec![sub]).await;
@@ -128,6 +130,43 @@ async fn a_full_disk_refuses_what_is_new_and_goes_on_by_itself() {
             |event| matches!(event, EventKind::TicketCreated { title: made, .. } if *made == title),
         )
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_watched_folder_is_tried_again_when_the_disk_has_room() {
+    let (disk, watched) = (SimDisk::default(), folder());
+    let sources = SourceOptions {
+        watch: Some(watched.path().to_owned()),
+        ..SourceOptions::default()
+    };
+    let options = HostOptions {
+        sources,
+        ..HostOptions::default()
+    };
+    let bench = on_disk_with(&disk, options).await;
+    disk.hold_at_most(Some(disk.size()));
+    fill(&bench).await;
+    let file = watched.path().join("late@1.0.0.wasm");
+    std::fs::write(&file, crate::common::wasm("trapper")).expect("written");
+    let became = async |wanted: fn(&Result<String, String>) -> bool| {
+        let look = async {
+            loop {
+                let folder = bench.host.watched().await.expect("a folder");
+                match folder.files.into_iter().find(|file| wanted(&file.result)) {
+                    Some(file) => return file.result,
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, look).await;
+        found.expect("it is looked at")
+    };
+    let why = became(Result::is_err).await.expect_err("no room");
+    assert!(why.contains("looks again in"), "{why}");
+    disk.hold_at_most(None);
+    // Nobody touches the file.
+    assert_eq!(became(Result::is_ok).await.expect("room"), "late@1.0.0");
+    assert!(bench.host.plugin("late@1.0.0").is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

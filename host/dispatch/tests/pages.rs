@@ -1,10 +1,8 @@
 //! Pages of large records are shorter than was asked for, and lose nothing.
 
-mod common;
-
+use crate::common::{Bench, agent};
 use adjutant_dispatch::Page;
 use adjutant_model::{Answer, NewTicket, Record, Status};
-use common::{Bench, agent};
 use futures::future::join_all;
 use serde_json::json;
 

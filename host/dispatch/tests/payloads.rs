@@ -1,12 +1,10 @@
 //! Large answers are kept beside the journal, and are read back like all others.
 
-mod common;
-
+use crate::common::{Bench, agent};
 use adjutant_dispatch::HostOptions;
 use adjutant_model::{Answer, EventKind, Record, RunId, Status, TicketId};
 use adjutant_run::RunnerOptions;
 use adjutant_store::{Batch, Options, RedbEngine, Store, journal, records};
-use common::{Bench, agent};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,11 +1,14 @@
 //! Plugins on a host in this process: limits, and what is written when.
 
-mod common;
-
-use adjutant_dispatch::{HostError, HostOptions, How, NewPlugin, PluginState, Step};
+use crate::common::{self, Bench};
+use adjutant_dispatch::{
+    HostError, HostOptions, How, NewPlugin, PluginState, SourceOptions, Step, WatchedFile,
+};
 use adjutant_model::{Limits, Refusal};
-use common::Bench;
+use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A component that does nothing: enough to be registered. Each number is another one.
 fn component(number: u8) -> Vec<u8> {
@@ -15,7 +18,37 @@ fn component(number: u8) -> Vec<u8> {
     bytes
 }
 
-fn how() -> How {
+/// The same for one that does as its scripts say.
+pub(crate) fn variant(number: u8) -> Vec<u8> {
+    let mut bytes = common::wasm("scripted-sub");
+    custom_section(&mut bytes, "n", &[number]);
+    bytes
+}
+
+/// Adds a custom section to a component.
+pub(crate) fn custom_section(component: &mut Vec<u8>, name: &str, content: &[u8]) {
+    fn number(bytes: &mut Vec<u8>, mut number: usize) {
+        while number > 0x7f {
+            bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+    }
+    let mut section = Vec::new();
+    number(&mut section, name.len());
+    section.extend(name.as_bytes());
+    section.extend(content);
+    component.push(0);
+    number(component, section.len());
+    component.extend(section);
+}
+
+/// The name of a component's file.
+pub(crate) fn hex(digest: &str) -> String {
+    format!("{}.wasm", digest.trim_start_matches("sha256:"))
+}
+
+pub(crate) fn how() -> How {
     How::default()
 }
 
@@ -121,5 +154,113 @@ async fn how_versions_stand_is_the_same_after_a_restart() {
     assert_eq!(stands(&bench), [PluginState::Active]);
     let view = bench.host.rollout("mine").await.expect("it is there");
     assert_eq!(view.rollout.history.len(), 1);
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_first_load_holds_up_no_other_components() {
+    let bench = Bench::start().await;
+    let mut digests = Vec::new();
+    for (name, number) in [("slow", 1), ("quick", 2)] {
+        let new = NewPlugin::named(name, "1.0.0", component(number));
+        digests.push(bench.host.add_plugin(new).await.expect("added").digest);
+    }
+    let plugins = bench.folder.path().join("plugins");
+    let hex = digests[0].trim_start_matches("sha256:");
+    let file = plugins.join(format!("{hex}.wasm"));
+    bench.host.shutdown().await;
+    // Reading its file takes until somebody writes it.
+    std::fs::remove_file(&file).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.expect("mkfifo").success());
+    let bench = Bench::start_in(bench.folder.clone(), HostOptions::default()).await;
+    let agents = ["slow", "quick"].map(|name| common::agent(name, name, None));
+    bench.team(agents.to_vec()).await;
+    let held = bench.script("slow", json!([])).await;
+    // Can be opened when somebody reads.
+    let open = move || std::fs::OpenOptions::new().write(true).open(file);
+    let pipe = tokio::task::spawn_blocking(open).await.expect("no panic");
+    let mut pipe = pipe.expect("it is read");
+    let other = bench.script("quick", json!([])).await;
+    let summary = bench.over(other).await.summary;
+    assert!(summary.contains("trap"), "{summary}");
+    let write = move || std::io::Write::write_all(&mut pipe, &component(1));
+    let written = tokio::task::spawn_blocking(write).await.expect("no panic");
+    written.expect("it is still read");
+    let summary = bench.over(held).await.summary;
+    assert!(summary.contains("trap"), "{summary}");
+    bench.host.shutdown().await;
+}
+
+/// A host that watches a folder, and has looked at what lies there.
+async fn watching(folder: &Arc<tempfile::TempDir>, watched: &Path) -> Bench {
+    let options = HostOptions {
+        sources: SourceOptions {
+            watch: Some(watched.to_owned()),
+            ..SourceOptions::default()
+        },
+        ..HostOptions::default()
+    };
+    let bench = Bench::start_in(folder.clone(), options).await;
+    bench.host.first_look().await;
+    bench
+}
+
+/// What became of the only file, as soon as it is as wanted.
+async fn became(bench: &Bench, wanted: impl Fn(&WatchedFile) -> bool) -> WatchedFile {
+    let look = async {
+        loop {
+            let folder = bench.host.watched().await.expect("a folder");
+            match folder.files.into_iter().find(&wanted) {
+                Some(file) => return file,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(60), look).await;
+    found.expect("it is looked at")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_removed_is_not_brought_back_by_its_file_at_the_next_start() {
+    let folder = Arc::new(common::folder());
+    let watched = folder.path().join("watched");
+    std::fs::create_dir(&watched).expect("made");
+    let file = watched.join("mine@1.0.0.wasm");
+    std::fs::write(&file, component(1)).expect("written");
+    let bench = watching(&folder, &watched).await;
+    assert!(bench.host.plugin("mine@1.0.0").is_ok());
+    let removed = bench.host.remove_plugin("mine", "1.0.0", false).await;
+    removed.expect("nobody needs it");
+    bench.host.shutdown().await;
+
+    let bench = watching(&folder, &watched).await;
+    assert!(
+        bench.host.plugin("mine").is_err(),
+        "its file lies there still"
+    );
+    let told = became(&bench, |file| file.result.is_err()).await;
+    let why = told.result.expect_err("it is not there");
+    assert!(why.contains("mine@1.0.0 was removed"), "{why}");
+    // When it is dropped once more it is wanted again.
+    std::fs::write(&file, component(1)).expect("written");
+    became(&bench, |file| file.result.is_ok()).await;
+    assert!(bench.host.plugin("mine@1.0.0").is_ok());
+    bench.host.shutdown().await;
+    let bench = watching(&folder, &watched).await;
+    assert!(
+        bench.host.plugin("mine@1.0.0").is_ok(),
+        "it was not removed"
+    );
+
+    // When its file is gone nothing is remembered of it.
+    std::fs::remove_file(&file).expect("removed");
+    let removed = bench.host.remove_plugin("mine", "1.0.0", false).await;
+    removed.expect("nobody needs it");
+    bench.host.shutdown().await;
+    watching(&folder, &watched).await.host.shutdown().await;
+    std::fs::write(&file, component(1)).expect("written");
+    let bench = watching(&folder, &watched).await;
+    assert!(bench.host.plugin("mine@1.0.0").is_ok(), "it is new");
     bench.host.shutdown().await;
 }

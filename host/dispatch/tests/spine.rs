@@ -1,11 +1,9 @@
 //! The main job, without HTTP: a boss delegates, subordinates work, reports come back.
 
-mod common;
-
+use crate::common::{Bench, agent, steps};
 use adjutant_dispatch::HostOptions;
 use adjutant_model::{EventKind, Status};
 use adjutant_run::RunnerOptions;
-use common::{Bench, agent, steps};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;

@@ -67,7 +67,7 @@ pub use manifest::{
 };
 pub use message::{Author, Message, MessageKind};
 pub use plan::{PlanPhase, PlanTask, Priority, WorkPlan};
-pub use plugins::{Described, NoPlugin, Plugins};
+pub use plugins::{Described, NoPlugin, Plugins, Removed};
 pub use refusal::{Refusal, Violation};
 pub use report::{Branch, Confidence, Join, Joined, ReportOutcome, TaskReport, WorkResult};
 pub use rollout::{Canary, Change, Counted, Drain, Lot, Moment, Rollout, Tally, Turn, Verdict};

@@ -68,6 +68,9 @@ pub struct Limits {
     pub external_default_ms: u64,
     /// Versions of all plugins together.
     pub plugins: usize,
+    /// Removed versions of plugins that the host remembers, so that none of them comes back as another
+    /// component. Beyond it the oldest are forgotten.
+    pub removed_plugins: usize,
     /// Changes of a plugin's versions that its history keeps.
     pub plugin_history: usize,
     /// Ended runs of a canary that decide whether it is promoted.
@@ -114,6 +117,7 @@ impl Default for Limits {
             ask_max_ms: 1_800_000,
             external_default_ms: 24 * 3_600_000,
             plugins: 1_000,
+            removed_plugins: 10_000,
             plugin_history: 50,
             canary_runs: 20,
             canary_margin_percent: 10,

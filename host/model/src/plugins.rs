@@ -1,11 +1,15 @@
 //! The plugins that a host has, by name and version, and which of them new runs take.
 //!
 //! Invariants:
-//! - A version names one digest for ever, but for those that come with the host.
+//! - A version names one digest for ever, also once it was removed, but for those that come with the host.
 //! - Where signatures are required, nothing starts on a version without one that counts.
+//! - Nothing starts on a component whose manifest cannot be read: what it wants would not bound it.
 
 use crate::rollout::Moment;
-use crate::{ConfigSchema, Lot, Manifest, Plugin, PluginRef, Refusal, Rollout, Violation, World};
+use crate::{
+    ConfigSchema, Lot, Manifest, Plugin, PluginRef, Refusal, Rollout, Timestamp, Violation, World,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -18,8 +22,22 @@ pub struct Plugins {
     rollouts: BTreeMap<String, Arc<Rollout>>,
     /// Manifests by digest, also of versions that were removed while runs are pinned to them.
     described: HashMap<String, Arc<Described>>,
+    /// Why manifests cannot be used, by digest: each is a sentence.
+    unusable: HashMap<String, Arc<str>>,
+    /// Versions that were removed, by name and version.
+    removed: BTreeMap<String, BTreeMap<String, Removed>>,
     /// The keys of which one has to have signed what is used; none where that is not required.
     signers: Option<Arc<BTreeSet<String>>>,
+}
+
+/// A version that was removed: what it named, it names for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Removed {
+    /// The digest of its component.
+    pub digest: String,
+    /// When it was removed.
+    pub at: Timestamp,
 }
 
 /// What a component says of itself, ready to be used.
@@ -82,7 +100,19 @@ impl Plugins {
     }
 
     /// Adds one, and leaves alone which is active. Gives back whether it is new.
+    ///
+    /// # Errors
+    /// Where its version is, or was until it was removed, that of another component.
     pub fn register(&mut self, plugin: Plugin) -> Result<bool, Refusal> {
+        if let Some(removed) = self.removed(&plugin.name, &plugin.version)
+            && removed.digest != plugin.digest
+        {
+            return Err(Refusal::Conflict(format!(
+                "{}@{} was removed, and had digest {}: a version names one component for ever; give the \
+                 new component a new version",
+                plugin.name, plugin.version, removed.digest
+            )));
+        }
         let versions = self.by_name.entry(plugin.name.clone()).or_default();
         match versions
             .iter()
@@ -94,10 +124,49 @@ impl Plugins {
                 plugin.name, plugin.version, known.digest
             ))),
             None => {
+                let (name, version) = (plugin.name.clone(), plugin.version.clone());
                 versions.push(Arc::new(plugin));
+                self.forget_removed(&name, &version);
                 Ok(true)
             }
         }
+    }
+
+    /// What a version named that was removed and has not come back.
+    pub fn removed(&self, name: &str, version: &str) -> Option<&Removed> {
+        self.removed.get(name)?.get(version)
+    }
+
+    /// Notes what a removed version named.
+    pub fn note_removed(&mut self, name: &str, version: &str, removed: Removed) {
+        let versions = self.removed.entry(name.to_owned()).or_default();
+        versions.insert(version.to_owned(), removed);
+    }
+
+    /// Lets go of a removed version: its name and version are free.
+    pub fn forget_removed(&mut self, name: &str, version: &str) {
+        if let Some(versions) = self.removed.get_mut(name) {
+            versions.remove(version);
+            if versions.is_empty() {
+                self.removed.remove(name);
+            }
+        }
+    }
+
+    /// Removed versions beyond so many, the oldest ones: name and version.
+    pub fn removed_beyond(&self, most: usize) -> Vec<(String, String)> {
+        let all = self.removed.iter().flat_map(|(name, versions)| {
+            let versions = versions.iter();
+            versions.map(move |(version, removed)| (removed.at, name, version))
+        });
+        let mut all: Vec<_> = all.collect();
+        let over = all.len().saturating_sub(most);
+        all.sort_unstable();
+        all.truncate(over);
+        let owned = all.into_iter();
+        owned
+            .map(|(_, name, version)| (name.clone(), version.clone()))
+            .collect()
     }
 
     /// Adds one that comes with the host, in place of what an older host brought under that version.
@@ -126,7 +195,8 @@ impl Plugins {
         }
     }
 
-    /// Takes a version away, if it is there. Its manifest is known on, for runs are pinned to it.
+    /// Takes a version away, if it is there. Its manifest is known on, for runs are pinned to it: see
+    /// [`Plugins::forget`].
     pub fn remove(&mut self, name: &str, version: &str, at: Moment<'_>) -> Option<Arc<Plugin>> {
         let versions = self.by_name.get_mut(name)?;
         let place = versions.iter().position(|known| known.version == version)?;
@@ -173,11 +243,11 @@ impl Plugins {
         signed_by.is_none_or(|key| !signers.contains(key))
     }
 
-    /// Refuses what nothing may start on.
+    /// Refuses a version that lacks a signature that counts.
     ///
     /// # Errors
     /// Says what to do.
-    pub fn check_barred(&self, plugin: &Plugin) -> Result<(), Refusal> {
+    fn check_barred(&self, plugin: &Plugin) -> Result<(), Refusal> {
         if !self.is_barred(plugin) {
             return Ok(());
         }
@@ -187,6 +257,26 @@ impl Plugins {
              have its signer's key trusted",
             plugin.name, plugin.version
         )))
+    }
+
+    /// Whether something may start on a version.
+    pub fn is_startable(&self, plugin: &Plugin) -> bool {
+        !self.is_barred(plugin) && self.unusable(&plugin.digest).is_none()
+    }
+
+    /// Refuses what nothing may start on: a version that lacks a signature that counts, or whose manifest
+    /// cannot be used.
+    ///
+    /// # Errors
+    /// Says what to do.
+    pub fn check_startable(&self, plugin: &Plugin) -> Result<(), Refusal> {
+        if let Some(why) = self.unusable(&plugin.digest) {
+            return Err(Refusal::Conflict(format!(
+                "nothing starts on {}@{}: {why}",
+                plugin.name, plugin.version
+            )));
+        }
+        self.check_barred(plugin)
     }
 
     /// Notes where a version comes from, anew: it was not signed before. Whether there is one.
@@ -202,7 +292,36 @@ impl Plugins {
 
     /// Takes note of what a component says of itself.
     pub fn describe(&mut self, digest: &str, described: Arc<Described>) {
+        self.unusable.remove(digest);
         self.described.insert(digest.to_owned(), described);
+    }
+
+    /// Takes note of why what a component says of itself cannot be used: a sentence.
+    pub fn bar_unusable(&mut self, digest: &str, why: &str) {
+        self.described.remove(digest);
+        self.unusable.insert(digest.to_owned(), why.into());
+    }
+
+    /// Why what a component says of itself cannot be used, where that is so: a sentence.
+    pub fn unusable(&self, digest: &str) -> Option<&str> {
+        self.unusable.get(digest).map(AsRef::as_ref)
+    }
+
+    /// The components that say something of themselves, usable or not, by digest.
+    pub fn with_manifests(&self) -> impl Iterator<Item = &str> {
+        let described = self.described.keys().chain(self.unusable.keys());
+        described.map(String::as_str)
+    }
+
+    /// Forgets what a component says of itself: nothing needs it any more.
+    pub fn forget(&mut self, digest: &str) {
+        self.described.remove(digest);
+        self.unusable.remove(digest);
+    }
+
+    /// Whether a version names a component.
+    pub fn names(&self, digest: &str) -> bool {
+        self.iter().any(|plugin| plugin.digest == digest)
     }
 
     /// What a component says of itself, where it says anything.
@@ -263,7 +382,7 @@ impl Plugins {
             )));
         };
         fits(wanted, plugin, selector).map_err(NoPlugin::Fails)?;
-        match self.check_barred(plugin) {
+        match self.check_startable(plugin) {
             Ok(()) => Ok(plugin),
             Err(refusal) => Err(NoPlugin::Waits(refusal.to_string())),
         }
@@ -275,9 +394,9 @@ impl Plugins {
         let drawn = self
             .versions(&rollout.name)
             .find(|plugin| plugin.version == version)?;
-        match self.is_barred(drawn) {
-            true => self.active(&rollout.name),
-            false => Some(drawn),
+        match self.is_startable(drawn) {
+            true => Some(drawn),
+            false => self.active(&rollout.name),
         }
     }
 

@@ -1,9 +1,7 @@
 //! Grants: a ticket never brings more than whoever delegated it may do.
 
-mod common;
-
+use crate::common::{Story, spec};
 use adjutant_model::{Answer, Call, CallError, Draft, Join, NewTicket};
-use common::{Story, spec};
 
 #[test]
 fn nobody_assigns_to_whom_a_boss_above_may_not() {

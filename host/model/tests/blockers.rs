@@ -1,12 +1,10 @@
 //! Tickets that wait for others: released, failed, refused; never left.
 
-mod common;
-
+use crate::common::{Story, task};
 use adjutant_model::{
     Assignment, BlockerPolicy, Call, Command, EventKind, Join, NewTicket, ReportOutcome, Status,
     Terms, TicketId,
 };
-use common::{Story, task};
 use uuid::Uuid;
 
 fn after(blockers: &[TicketId], policy: BlockerPolicy) -> Terms {

@@ -1,12 +1,10 @@
 //! Budgets and grants: they only narrow on the way down, and what is spent is spent on all above.
 
-mod common;
-
+use crate::common::{Story, task};
 use adjutant_model::{
     Answer, Assignment, Budget, Call, CallError, Command, Draft, Ending, Join, NewTicket, Refusal,
     ReportOutcome, Spend, Status, Terms, TicketId, Token,
 };
-use common::{Story, task};
 
 /// A budget with one thing in it.
 fn tokens(tokens: u64) -> Budget {

@@ -1,13 +1,11 @@
 //! Stories of work that is not wanted any more: taken from its agent, taken out of work, and trees that
 //! are small enough to be cancelled as a whole.
 
-mod common;
-
+use crate::common::{self, Story, task};
 use adjutant_model::{
     Answer, Assignment, Call, CallError, Command, Effect, EventKind, Join, NewTicket, Refusal,
     Status, TicketId,
 };
-use common::{Story, task};
 use serde_json::json;
 
 /// A root of kai's; a part of lead's, which has delegated a piece to dev and waits for it.

@@ -1,12 +1,10 @@
 //! Stories of bosses: handing out, waiting, reports, cancelling all the way down.
 
-mod common;
-
+use crate::common::{Story, chosen, spec, task};
 use adjutant_model::{
     Answer, Assignment, Call, CallError, Command, Effect, Join, MessageKind, NewTicket,
     ReportOutcome, Status, Tracking, Violation,
 };
-use common::{Story, chosen, spec, task};
 
 /// A story with a ticket of kai's, two tasks handed out, and the run of kai's.
 fn handed_out() -> (

@@ -1,12 +1,10 @@
 //! Stories of queues: who is next, what is never done at the same time, and how much at a time.
 
-mod common;
-
+use crate::common::{Story, spec, task};
 use adjutant_model::{
     Assignment, Call, CallError, Command, Join, NewTicket, Outcome, Priority, Refusal, Status,
     TeamSpec, Terms, TicketId, Wip, WorkspaceSpec,
 };
-use common::{Story, spec, task};
 
 fn on(terms: Terms, to: &str) -> NewTicket {
     NewTicket {

@@ -1,12 +1,10 @@
 //! Stories of runs that broke, and are gone on from.
 
-mod common;
-
+use crate::common::{Story, spec};
 use adjutant_model::{
     Answer, Budget, Call, Command, Effect, Ending, Join, NewTicket, Outcome, Plugin, Record,
     Refusal, RunId, RunStatus, Status, Terms, TicketId, World,
 };
-use common::{Story, spec};
 
 /// A story whose plugin `worker` has a fixed version.
 fn story() -> Story {

@@ -1,13 +1,11 @@
 //! What follows when an attempt fails: a pause and another try, another agent, and in the end a report
 //! with the history.
 
-mod common;
-
+use crate::common::{Story, spec, task};
 use adjutant_model::{
     AgentId, Assignment, Call, Choice, Command, Confidence, Effect, Ending, EventKind, Join,
     Limits, NewTicket, Refusal, ReportOutcome, Retry, Status, Terms, TicketId, Violation,
 };
-use common::{Story, spec, task};
 
 fn retry(attempts: u32, reassign: u32) -> Terms {
     Terms {

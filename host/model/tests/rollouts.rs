@@ -1,13 +1,12 @@
 //! What new runs take: the active version, a canary's share, what a drained version leaves, and which
 //! ends of runs count for a version.
 
-mod common;
-
+use crate::common::{Story, spec};
 use adjutant_model::{
-    Answer, Call, CallError, Command, Described, Draft, Effect, Ending, EventKind, Manifest,
-    Moment, Plugin, Plugins, Run, RunStatus, Status, TicketId, WantedAgent, World,
+    Answer, Call, CallError, Command, Described, Draft, Effect, Ending, EventKind, Lot, Manifest,
+    Moment, Plugin, PluginRef, Plugins, Refusal, Removed, Run, RunId, RunStatus, Status, TicketId,
+    WantedAgent, World,
 };
-use common::{Story, spec};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -272,4 +271,70 @@ fn nothing_starts_on_what_is_not_signed_where_that_is_required() {
         versions.push(taken(&story, ticket));
     }
     assert!(versions.contains(&"2.0.0".to_owned()), "{versions:?}");
+}
+
+#[test]
+fn a_removed_version_names_the_same_component_for_ever() {
+    let mut plugins = story().plugins;
+    let second = version(&plugins, "2.0.0");
+    let another = Plugin {
+        digest: "sha256:another".to_owned(),
+        ..second.clone()
+    };
+    let removed = |at| Removed {
+        digest: second.digest.clone(),
+        at,
+    };
+    plugins.remove("worker", "2.0.0", AT).expect("it was there");
+    plugins.note_removed("worker", "2.0.0", removed(7));
+    let refused = plugins.register(another.clone());
+    assert!(
+        matches!(&refused, Err(Refusal::Conflict(why)) if why.contains("worker@2.0.0 was removed")),
+        "{refused:?}"
+    );
+    assert_eq!(plugins.register(second.clone()), Ok(true));
+    assert_eq!(plugins.removed("worker", "2.0.0"), None);
+    // The oldest are forgotten where there are too many.
+    for (at, version) in [(9, "9.0.0"), (8, "8.0.0"), (7, "2.0.0")] {
+        plugins.note_removed("worker", version, removed(at));
+    }
+    assert_eq!(plugins.removed_beyond(3), []);
+    let owned = |version: &str| ("worker".to_owned(), version.to_owned());
+    assert_eq!(plugins.removed_beyond(1), [owned("2.0.0"), owned("8.0.0")]);
+    plugins.remove("worker", "2.0.0", AT).expect("it was there");
+    plugins.forget_removed("worker", "2.0.0");
+    assert_eq!(plugins.register(another), Ok(true));
+}
+
+#[test]
+fn nothing_starts_on_a_version_whose_manifest_cannot_be_used() {
+    let mut story = story();
+    let digest = version(&story.plugins, "2.0.0").digest;
+    story.plugins.bar_unusable(&digest, "no host reads it");
+    let id = give(&mut story);
+    assert_eq!(story.ticket(id).run, None);
+    let ada = story.agent("ada");
+    let held = story.state.held(ada).expect("it is held");
+    assert!(
+        held.contains("worker@2.0.0") && held.contains("no host reads it"),
+        "{held}"
+    );
+    // A canary that cannot be used is not drawn.
+    change(&mut story, |rollout| {
+        rollout.activate("1.0.0", AT).expect("it is there");
+        rollout.try_out("2.0.0", 99, AT).expect("it is there");
+    });
+    let worker = PluginRef::parse("worker");
+    let taken = (0..50).map(|n| {
+        story
+            .plugins
+            .take(&worker, Lot::of_run(RunId(uuid::Uuid::from_u128(n))), false)
+    });
+    for plugin in taken {
+        assert_eq!(plugin.expect("the active one").version, "1.0.0");
+    }
+    let manifest = Manifest::new("worker", "2.0.0", World::Subordinate);
+    let described = Described::new(manifest).expect("it is one");
+    story.plugins.describe(&digest, Arc::new(described));
+    assert_eq!(story.plugins.unusable(&digest), None);
 }

@@ -1,12 +1,10 @@
 //! Stories of one run: its output, its calls in order, questions, reports from outside, limits.
 
-mod common;
-
+use crate::common::{Story, spec};
 use adjutant_model::{
     Author, Call, Command, Effect, EventKind, GuestCall, NewTicket, Pending, Refusal, Status,
     Tracking, Validation, Violation, will_retry,
 };
-use common::{Story, spec};
 use serde_json::json;
 use uuid::Uuid;
 

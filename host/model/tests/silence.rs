@@ -1,12 +1,10 @@
 //! Runs that nobody hears of: their attempt has failed.
 
-mod common;
-
+use crate::common::{Story, spec, task};
 use adjutant_model::{
     Assignment, Author, Call, Command, Join, NewTicket, ReportOutcome, Retry, Status, Terms,
     TicketId,
 };
-use common::{Story, spec, task};
 
 /// How a run is heard of.
 type Sign = fn(&mut Story, TicketId);

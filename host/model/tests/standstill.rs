@@ -1,11 +1,9 @@
 //! Stories of standstills: whatever waits for whatever, something goes on.
 
-mod common;
-
+use crate::common::{Story, spec, task};
 use adjutant_model::{
     Answer, Assignment, Call, CallError, Draft, Join, NewTicket, Terms, TicketId,
 };
-use common::{Story, spec, task};
 
 /// A ticket that an agent makes and gives to another, outside its team.
 fn hand(story: &mut Story, root: TicketId, to: &str) -> TicketId {

@@ -1,12 +1,10 @@
 //! Stories of one ticket: made, assigned, queued, worked on, ended, brought back. And of the team.
 
-mod common;
-
+use crate::common::{Story, spec};
 use adjutant_model::{
     Command, Effect, Ending, Join, NewTicket, Outcome, Refusal, RunStatus, Status, TicketId,
     Tracking,
 };
-use common::{Story, spec};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -129,6 +129,19 @@ impl Runner {
         start.see_through(work, &self.options, crowded).await
     }
 
+    /// Lets go of what was made ready for components that nothing needs, by their digests. Runs under way
+    /// keep theirs, and one that comes back is made ready again.
+    pub fn retain(&self, is_needed: impl Fn(&str) -> bool) {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.retain(|digest, _| is_needed(digest));
+        drop(prepared);
+        let mut selectors = self
+            .selectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        selectors.retain(|digest, _| is_needed(digest));
+    }
+
     pub(crate) fn prepared(
         &self,
         component: &Arc<Component>,

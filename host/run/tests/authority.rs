@@ -1,13 +1,11 @@
 //! What a run may use beside what its agent may: guest time that a budget has left, and the grants of
 //! the agents above.
 
-mod common;
-
+use crate::common::{self, Desk, agent, job, runner, shared};
 use adjutant_model::{
     Authority, Call, CallError, Dimension, Ending, Granter, Grants, Left, Limits, Record, TicketId,
 };
 use adjutant_run::{Finished, Job, RunnerOptions};
-use common::{Desk, agent, job, runner, shared};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;

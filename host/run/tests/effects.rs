@@ -1,14 +1,12 @@
 //! What a run does outside, when it is told to be journaled, and where its limits are.
 
-mod common;
-
+use crate::common::{Desk, agent, engine_of, job, runner, shared};
 use adjutant_connect::ports::{
     Command, CommandOutput, Entry, Exit, OutputStream, OutsideError, Worktree,
 };
 use adjutant_model::{Answer, Call, Ending, Limits, Record};
 use adjutant_run::{Finished, Job, RunnerOptions};
 use async_trait::async_trait;
-use common::{Desk, agent, engine_of, job, runner, shared};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

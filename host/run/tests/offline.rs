@@ -1,11 +1,9 @@
 //! Replays with nothing behind them: they end as the run did, or tell where they differ.
 
-mod common;
-
+use crate::common::{Desk, job, runner, shared};
 use adjutant_model::{Call, Ending, Journal, Limits, Record};
 use adjutant_run::{Finished, Onlooker, Recording, ReplayEnd, Replayed, RunnerOptions, Stage};
 use async_trait::async_trait;
-use common::{Desk, job, runner, shared};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

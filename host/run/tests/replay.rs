@@ -1,10 +1,8 @@
 //! Replay: wherever a run is cut off, it ends as if it had not been, and does nothing twice.
 
-mod common;
-
-use adjutant_model::{Call, Record};
-use adjutant_run::Finished;
-use common::{Desk, execute};
+use crate::common::{self, Desk, execute};
+use adjutant_model::{Call, Limits, Record};
+use adjutant_run::{Finished, RunnerOptions};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -214,4 +212,24 @@ async fn a_denied_command_says_which_grant_is_missing() {
     let (_, result) = ended(finished, &desk);
     assert!(result.contains("covers the command `git push`"), "{result}");
     assert!(result.contains("git log *"), "{result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_ready_for_a_component_is_let_go_of_when_nothing_needs_it() {
+    let on = common::engine_of(2);
+    let runner = common::runner(&on, RunnerOptions::default(), Limits::default());
+    let held_beside_us = || Arc::strong_count(&on.1) - 1;
+    let steps = json!([{"progress": "one"}]);
+    for _ in 0..2 {
+        let desk = Arc::new(Desk::new(BTreeMap::new()));
+        let finished = runner
+            .execute(common::job(&on, &steps, Vec::new(), &desk))
+            .await;
+        let (_, result) = ended(finished, &desk);
+        assert!(result.contains("completed: true"), "{result}");
+        runner.retain(|digest| digest == on.1.digest());
+        assert_eq!(held_beside_us(), 1, "the next run needs it");
+        runner.retain(|_| false);
+        assert_eq!(held_beside_us(), 0);
+    }
 }

@@ -1,10 +1,8 @@
 //! The API over real HTTP.
 
-mod support;
-
+use crate::support::{Api, Events};
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{Api, Events};
 
 /// An id that is nobody's.
 const NOBODY: &str = "0195e0a2-7c1e-7cc3-9f51-6d1a2b3c4d5e";

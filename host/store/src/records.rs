@@ -99,6 +99,10 @@ pub mod prefix {
     pub const TALLY: &[u8] = b"n";
     /// Manifests of components, in [`super::HOST`].
     pub const MANIFEST: &[u8] = b"f";
+    /// Versions that the watched folder has brought in, in [`super::HOST`].
+    pub const DROPPED: &[u8] = b"d";
+    /// Versions of plugins that were removed, in [`super::HOST`].
+    pub const REMOVED: &[u8] = b"x";
     /// Agents.
     pub const AGENT: &[u8] = b"a";
     /// Agents' activity.
@@ -140,6 +144,23 @@ pub fn tally_key(name: &str) -> Vec<u8> {
 /// The key of a component's manifest, by the component's digest, in [`HOST`].
 pub fn manifest_key(digest: &str) -> Vec<u8> {
     [prefix::MANIFEST, digest.as_bytes()].concat()
+}
+
+/// The key of a version, `name@version`, that the watched folder has brought in, with its component's
+/// digest, in [`HOST`]. The value is the file's name.
+pub fn dropped_key(digest: &str, version: &str) -> Vec<u8> {
+    [
+        prefix::DROPPED,
+        digest.as_bytes(),
+        b"\0",
+        version.as_bytes(),
+    ]
+    .concat()
+}
+
+/// The key of a plugin's version that was removed, in [`HOST`].
+pub fn removed_key(name: &str, version: &str) -> Vec<u8> {
+    [prefix::REMOVED, name.as_bytes(), b"\0", version.as_bytes()].concat()
 }
 
 /// An agent's key.

@@ -1,7 +1,5 @@
 //! Backups: a moment of a store that goes on, restored wholly or not at all.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

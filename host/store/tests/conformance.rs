@@ -1,7 +1,5 @@
 //! The conformance suite, on a file and in memory, and what only a file can show.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::sync::Arc;
 
 use adjutant_store::testing::{SimDisk, Site, batch, partition};

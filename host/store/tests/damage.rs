@@ -1,8 +1,6 @@
 //! Damaged files: a sentence that names the file and what to do, never a crash, and the file is left
 //! as it is.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,8 +1,6 @@
 //! A disk that fails at any call: nothing acknowledged is lost, batches are whole, and the store
 //! goes on once the disk does.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

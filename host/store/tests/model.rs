@@ -1,7 +1,5 @@
 //! Random batches against a model in a few lines: the store must agree after every group.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,8 +1,6 @@
 //! A disk without room: what was handed in waits, reads go on, nothing acknowledged is lost, and
 //! everything goes on by itself once there is room.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! What the languages' tests share: projects in a folder that goes with the test, built with the real
 //! tools, and tested against their scripts.
-#![allow(dead_code, reason = "no test uses all of it")]
 
 use adjutant_author::Project;
 use adjutant_author::build::{Built, build};
@@ -31,6 +30,13 @@ pub(crate) fn refused(project: &Project) -> String {
         .to_string()
 }
 
+/// Writes a file of a project, with the folders that it is in.
+pub(crate) fn write(project: &Project, file: &str, text: &str) {
+    let path = project.root().join(file);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("it is writable");
+    fs::write(path, text).expect("it is writable");
+}
+
 /// The component that was built, with the manifest of its project.
 #[track_caller]
 pub(crate) fn carries_its_manifest(project: &Project, built: &Built) -> Vec<u8> {
@@ -39,6 +45,15 @@ pub(crate) fn carries_its_manifest(project: &Project, built: &Built) -> Vec<u8> 
     let manifest = Manifest::parse(section.expect("it has one")).expect("a manifest");
     assert_eq!(&manifest, project.manifest());
     bytes
+}
+
+/// The selector that `adjutant plugin test` brings along.
+pub(crate) fn skills() -> Vec<u8> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/Cargo.toml");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    let guests = adjutant_build::build_guests(&manifest, &target, &["skills"]);
+    let guests = guests.expect("the built-in selector builds");
+    fs::read(&guests[0].path).expect("the component")
 }
 
 /// How tests are run here: what was compiled is kept.
@@ -51,13 +66,31 @@ pub(crate) fn options(selector: Option<Vec<u8>>) -> Options {
     }
 }
 
-/// What comes of a project's tests.
+/// What comes of a project's tests, where an example's story is held against its snapshot.
 pub(crate) async fn tested(
     project: &Project,
     component: &[u8],
     selector: Option<Vec<u8>>,
 ) -> Vec<Tested> {
-    testing::run(project, component, &options(selector), |_| {})
+    tested_with(project, component, &options(selector)).await
+}
+
+/// What comes of tests whose story is new.
+pub(crate) async fn tested_anew(project: &Project, component: &[u8]) -> Vec<Tested> {
+    let options = Options {
+        update: true,
+        ..options(None)
+    };
+    tested_with(project, component, &options).await
+}
+
+/// What comes of a project's tests under these options.
+pub(crate) async fn tested_with(
+    project: &Project,
+    component: &[u8],
+    options: &Options,
+) -> Vec<Tested> {
+    testing::run(project, component, options, |_| {})
         .await
         .expect("the tests can be run")
 }
@@ -76,22 +109,31 @@ pub(crate) fn all_passed(tested: &[Tested]) {
     }
 }
 
-/// `ADJUTANT_SNAPSHOTS=write` brings the examples' snapshots up to date.
+/// Whether the examples' snapshots are written anew, which `ADJUTANT_SNAPSHOTS=write` asks for.
 pub(crate) fn updating() -> bool {
     std::env::var_os("ADJUTANT_SNAPSHOTS").is_some()
 }
 
-/// Takes a project's snapshots back to its example, below `plugins/` in the folder of that name.
-pub(crate) fn keep_snapshots(project: &Project, examples: &str) {
-    let there = Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Takes a project's snapshots back to the example that it was made of, under the example's own name,
+/// where they are [updated](updating).
+pub(crate) fn keep_snapshots(project: &Project) {
+    if !updating() {
+        return;
+    }
+    let language = project.language();
+    let world = project.world().as_str();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../plugins")
-        .join(examples)
-        .join(project.world().as_str())
+        .join(language.examples().expect("it has examples"))
+        .join(world)
         .join("tests");
     for entry in fs::read_dir(project.root().join("tests")).expect("tests") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|ending| ending == "snap") {
-            fs::copy(&path, there.join(path.file_name().expect("a name"))).expect("a copy");
+            let text = fs::read_to_string(&path).expect("a snapshot");
+            let text = text.replace(project.name(), &format!("{language}-{world}"));
+            let file = path.file_name().expect("a name");
+            fs::write(example.join(file), text).expect("it is writable");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `adjutant bench --workload hostile`: what a neighbour feels of hostile strategies, and whether the
 //! host is as small afterwards as it was before.
 //!
-//! The neighbour is the fan-out in a workspace of its own. First it is measured alone; then once for
-//! each kind of hostility, while strategies that do nothing else are kept under way in another
-//! workspace, which has a limit (`wip`) on how many of its runs may be busy; at last beside all kinds together, and alone again.
+//! The neighbour is the fan-out in a workspace of its own. It is measured once for each kind of
+//! hostility, while strategies that do nothing else are kept under way in another workspace, which has a
+//! limit (`wip`) on how many of its runs may be busy; at last beside all kinds together. Before and after
+//! each of these it is measured alone, and what it felt is divided by the mean of the two, so that
+//! a machine that is slower for a minute does not count as hostility.
 
 use super::load;
 use crate::args::BenchArgs;
@@ -65,7 +67,9 @@ struct Line {
     kind: String,
     p50_ms: f64,
     p99_ms: f64,
-    /// The neighbour's p99 by its p99 alone.
+    /// The neighbour's p99 alone, just before and just after.
+    alone_ms: [f64; 2],
+    /// `p99_ms` by the mean of `alone_ms`.
     ratio: f64,
     requests_per_s: f64,
     /// Hostile tickets that ended meanwhile.
@@ -74,10 +78,8 @@ struct Line {
 
 #[derive(Debug, Serialize)]
 struct Answer {
-    /// The neighbour's p99 alone, before and after.
-    alone_ms: [f64; 2],
     lines: Vec<Line>,
-    /// Of this process, once everything is warm, and in the end.
+    /// Of this process, once each kind was there and the neighbour has run alone, and in the end.
     rss_mib: [f64; 2],
     /// Places of the engine that are taken in the end.
     places_taken: usize,
@@ -136,8 +138,8 @@ async fn measure(
         .await?;
     }
     rest(bare).await?;
+    let mut before = alone().await?.p99_ms;
     let rss_before = rss_mib();
-    let before = alone().await?;
     let mut lines = Vec::new();
     let kinds = modes.iter().map(std::slice::from_ref).chain([modes]);
     for kinds in kinds {
@@ -150,22 +152,19 @@ async fn measure(
         }
         let (figures, hostile_ended) = beside(host, hostile, kinds, alone()).await?;
         rest(bare).await?;
+        let after = alone().await?.p99_ms;
         lines.push(Line {
             kind: name,
             p50_ms: figures.p50_ms,
             p99_ms: figures.p99_ms,
-            ratio: 0.0,
+            alone_ms: [before, after],
+            ratio: figures.p99_ms / f64::midpoint(before, after),
             requests_per_s: figures.requests_per_s,
             hostile_ended,
         });
-    }
-    let after = alone().await?;
-    let usual = f64::midpoint(before.p99_ms, after.p99_ms);
-    for line in &mut lines {
-        line.ratio = line.p99_ms / usual;
+        before = after;
     }
     Ok(Answer {
-        alone_ms: [before.p99_ms, after.p99_ms],
         lines,
         rss_mib: [rss_before, rss_mib()],
         places_taken: bare.engine.permits().total() as usize
@@ -351,6 +350,7 @@ fn render(answer: &Answer) -> String {
         "beside",
         "p50 ms",
         "p99 ms",
+        "alone ms",
         "p99 by alone",
         "requests/s",
         "hostile ended",
@@ -360,21 +360,23 @@ fn render(answer: &Answer) -> String {
             line.kind.clone(),
             format!("{:.1}", line.p50_ms),
             format!("{:.1}", line.p99_ms),
+            format!("{:.1} {:.1}", line.alone_ms[0], line.alone_ms[1]),
             format!("{:.2}", line.ratio),
             format!("{:.0}", line.requests_per_s),
             line.hostile_ended.to_string(),
         ]);
     }
-    for column in 1..6 {
+    for column in 1..7 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let [before, after] = answer.alone_ms;
     let [small, large] = answer.rss_mib;
+    let worst = answer.lines.iter().map(|line| line.ratio);
     format!(
-        "{table}\nAlone, the neighbour's p99 was {before:.1} ms before and {after:.1} ms after.\n\
+        "{table}\nAt worst {:.2} times the neighbour's p99 alone.\n\
          Memory (RSS): {small:.0} MiB when warm, {large:.0} MiB in the end; {} places still taken.",
+        worst.fold(0.0, f64::max),
         answer.places_taken
     )
 }

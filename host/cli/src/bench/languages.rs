@@ -5,15 +5,14 @@
 //! language whose tools cannot be had is named with the reason, and its line is missing.
 
 use super::load;
+use super::served::Place;
 use crate::args::BenchArgs;
 use crate::exit::{Code, Error, Result};
 use crate::wire::{self, Bare, Settings};
 use adjutant_author::{Language, Progress, build, template};
 use adjutant_component::bench::{Canned, first_calls, held, task};
 use adjutant_component::{Engine, EngineOptions, Prepared};
-use adjutant_model::{
-    AgentLimits, AgentSpec, NewTicket, TeamSpec, WorkspaceId, WorkspaceSpec, World,
-};
+use adjutant_model::{AgentLimits, AgentSpec, TeamSpec, WorkspaceId, WorkspaceSpec, World};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use serde_json::json;
@@ -29,10 +28,14 @@ const CALLS: usize = 200;
 /// Instances that are kept in memory to see what one takes.
 const HELD: usize = 32;
 /// Bosses that are parked, each with the one whom it waits for.
-const PARKED: usize = 500;
+const PARKED: usize = 2_000;
+/// Bosses that were parked and are over before: more than can be in memory at a time.
+const PARKED_BEFORE: usize = 400;
 /// Requests under way at a time: of the language's team, and of the neighbour's.
 const AT_ONCE: usize = 16;
 const NEIGHBOURS: usize = 4;
+/// The version under which the examples are registered.
+const VERSION: &str = "0.1.0";
 /// The outside agent that a parked boss waits for.
 const OUTSIDE: &str = "outside";
 
@@ -43,6 +46,18 @@ struct Examples {
     selector: Vec<u8>,
     subordinate: Vec<u8>,
     boss: Vec<u8>,
+}
+
+impl Examples {
+    /// The selector, the subordinate and the boss, each with the name it is registered by.
+    fn named(&self) -> [(String, &Vec<u8>); 3] {
+        let named = |world: World, bytes| (format!("{}-{}", self.language, world.as_str()), bytes);
+        [
+            named(World::Selector, &self.selector),
+            named(World::Subordinate, &self.subordinate),
+            named(World::Boss, &self.boss),
+        ]
+    }
 }
 
 /// What one language costs.
@@ -68,6 +83,8 @@ struct Line {
     fan_out_p99_ms: f64,
     /// The p99 of a neighbour with Rust strategies beside four such fan-outs at a time, by its p99 alone.
     neighbour: f64,
+    /// The same beside uploads of the boss, each of which is compiled anew.
+    compiling: f64,
 }
 
 /// Does it, in a folder.
@@ -156,7 +173,9 @@ async fn measure(
         // What is compiled, cached or grown once is not measured.
         load::run(&bare.host, workspace, "boss", AT_ONCE, time / 5).await?;
         let figures = load::run(&bare.host, workspace, "boss", AT_ONCE, time).await?;
-        let neighbour = beside(bare, neighbour, workspace, time).await?;
+        let busy = load::run(&bare.host, workspace, "boss", NEIGHBOURS, time);
+        let working = beside(bare, neighbour, time, busy).await?;
+        let compiling = beside(bare, neighbour, time, uploads(bare, examples, time)).await?;
         let at = |percent: usize| {
             let place = (first.len() * percent / 100).min(first.len().saturating_sub(1));
             first
@@ -172,10 +191,11 @@ async fn measure(
             first_call_p50_ms: at(50),
             first_call_p99_ms: at(99),
             live_kib,
-            parked_bytes: parked(bare, examples.language).await?,
+            parked_bytes: parked(folder, examples).await?,
             fan_outs_per_s: figures.requests_per_s,
             fan_out_p99_ms: figures.p99_ms,
-            neighbour,
+            neighbour: working,
+            compiling,
         });
     }
     Ok(lines)
@@ -219,92 +239,75 @@ async fn instances(prepared: &Arc<Prepared<Canned>>) -> Result<(Vec<Duration>, f
 
 /// Registers a language's examples and makes a team of them.
 async fn register(bare: &Bare, examples: &Examples) -> Result<WorkspaceId> {
-    let language = examples.language;
-    let name = |world: &str| format!("{language}-{world}");
-    for (world, bytes) in [
-        ("selector", &examples.selector),
-        ("subordinate", &examples.subordinate),
-        ("boss", &examples.boss),
-    ] {
-        let version = env!("CARGO_PKG_VERSION");
-        let new = adjutant_dispatch::NewPlugin::named(&name(world), version, bytes.clone());
+    for (name, bytes) in examples.named() {
+        let new = adjutant_dispatch::NewPlugin::named(&name, VERSION, bytes.clone());
         let added = bare.host.add_plugin(new);
         added.await.map_err(failed)?;
     }
-    let (boss, subordinate, selector) = (name("boss"), name("subordinate"), name("selector"));
+    let language = examples.language;
+    let [selector, subordinate, boss] = examples.named().map(|(name, _)| name);
     let spec = team(language.name(), &boss, &subordinate, &selector);
-    let workspace = bare.host.apply(spec).await.map_err(failed)?.0.id;
-    let mut waiting = team(&format!("{language}-parked"), &boss, "external", &selector);
-    waiting.agents.truncate(2);
-    waiting.agents[1].name = OUTSIDE.to_owned();
-    bare.host.apply(waiting).await.map_err(failed)?;
-    Ok(workspace)
+    Ok(bare.host.apply(spec).await.map_err(failed)?.0.id)
 }
 
-/// A neighbour's p99 beside a team's fan-outs, by its p99 alone before and after.
-async fn beside(
+/// A neighbour's p99 beside something that takes as long, by its p99 alone before and after.
+async fn beside<T>(
     bare: &Bare,
     neighbour: WorkspaceId,
-    team: WorkspaceId,
     time: Duration,
+    work: impl Future<Output = Result<T>>,
 ) -> Result<f64> {
-    let host = &bare.host;
-    let alone = async || load::run(host, neighbour, "boss", NEIGHBOURS, time).await;
+    let alone = async || load::run(&bare.host, neighbour, "boss", NEIGHBOURS, time).await;
     let before = alone().await?.p99_ms;
-    let busy = {
-        let host = host.clone();
-        tokio::spawn(async move { load::run(&host, team, "boss", NEIGHBOURS, time).await })
-    };
-    let within = alone().await?.p99_ms;
-    busy.await.map_err(failed)??;
+    let (within, worked) = tokio::join!(alone(), work);
+    worked?;
     let after = alone().await?.p99_ms;
-    Ok(within / f64::midpoint(before, after))
+    Ok(within?.p99_ms / f64::midpoint(before, after))
 }
 
-/// Memory that a run takes which waits for somebody outside, once it is parked.
-async fn parked(bare: &Bare, language: Language) -> Result<f64> {
-    let name = format!("{language}-parked");
-    let workspaces = bare.host.workspaces().await.map_err(failed)?;
-    let workspace = workspaces
-        .iter()
-        .find(|workspace| workspace.name == name)
-        .ok_or_else(|| Error::Failed(format!("there is no workspace {name}")))?
-        .id;
-    let before = private_kib();
-    let mut tickets = Vec::with_capacity(PARKED);
-    for _ in 0..PARKED {
-        let new = NewTicket {
-            title: "Wait for somebody".to_owned(),
-            assignee: Some("boss".to_owned()),
-            ..NewTicket::default()
-        };
-        let ticket = bare.host.create_ticket(workspace, new).await;
-        tickets.push(ticket.map_err(failed)?.id);
-    }
+/// Uploads a boss again and again, each time as something that was never compiled before.
+async fn uploads(bare: &Bare, examples: &Examples, time: Duration) -> Result<()> {
     let begin = Instant::now();
-    loop {
-        let runs = bare.host.status().await.map_err(failed)?.runs;
-        // The boss's run and the outside agent's.
-        if runs.parked >= 2 * PARKED {
+    for n in 0_u16.. {
+        let mut bytes = examples.boss.clone();
+        // A custom section (id 0) of four bytes: a name of one, and the number.
+        bytes.extend([0, 4, 1, b'n']);
+        bytes.extend(n.to_le_bytes());
+        let name = format!("{}-again", examples.language);
+        let new = adjutant_dispatch::NewPlugin::named(&name, &format!("0.0.{n}"), bytes);
+        bare.host.add_plugin(new).await.map_err(failed)?;
+        if begin.elapsed() > time {
             break;
         }
-        if begin.elapsed() > Duration::from_secs(120) {
-            return Err(Error::Failed(format!(
-                "only {} of {} runs in {language} are parked after two minutes",
-                runs.parked,
-                2 * PARKED
-            )));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let each = (private_kib() - before) * 1024.0 / (2 * PARKED) as f64;
-    for ticket in tickets {
-        let cancelled = bare
-            .host
-            .cancel_ticket(workspace, ticket, "it was measured".to_owned());
-        cancelled.await.map_err(failed)?;
+    Ok(())
+}
+
+/// Memory that a run takes which waits for somebody outside, once it is parked: in a host of its own,
+/// where nothing else is.
+async fn parked(folder: &Path, examples: &Examples) -> Result<f64> {
+    let place = Place::below(&folder.join(format!("{}-parked", examples.language)))?;
+    let host = place.start().await?;
+    for (name, bytes) in examples.named() {
+        let new = crate::client::NewPlugin::named(&name, VERSION);
+        host.client.add_plugin(&new, bytes.clone()).await?;
     }
-    Ok(each)
+    let [selector, _, boss] = examples.named().map(|(name, _)| name);
+    let mut spec = team("default", &boss, "external", &selector);
+    spec.agents.truncate(2);
+    spec.agents[1].name = OUTSIDE.to_owned();
+    host.client.apply(&spec).await?;
+    host.give("boss", PARKED_BEFORE).await?;
+    host.parked(2 * PARKED_BEFORE).await?;
+    host.close_all(host.tickets_of(OUTSIDE).await?).await?;
+    host.over().await?;
+    let before = host.settled_memory().await?;
+    host.give("boss", PARKED).await?;
+    // The boss's run, and the outside agent's.
+    host.parked(2 * PARKED).await?;
+    let full = host.settled_memory().await?;
+    host.kill().await?;
+    Ok((full as f64 - before as f64) / (2 * PARKED) as f64)
 }
 
 /// A boss and eight subordinates.
@@ -362,6 +365,7 @@ fn render(lines: &[Line], missing: &[String]) -> String {
         "fan-outs/s",
         "p99 ms",
         "neighbour",
+        "compiling",
     ]);
     for line in lines {
         table.add_row([
@@ -377,6 +381,7 @@ fn render(lines: &[Line], missing: &[String]) -> String {
             format!("{:.0}", line.fan_outs_per_s),
             format!("{:.1}", line.fan_out_p99_ms),
             format!("{:.2}", line.neighbour),
+            format!("{:.2}", line.compiling),
         ]);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -386,7 +391,7 @@ fn render(lines: &[Line], missing: &[String]) -> String {
         "{table}\nThe boss's component; all three are built. First call: from nothing to an instance's first \
          call of the host. Live and parked: memory of one run that waits. Fan-outs: eight subordinates, \
          {AT_ONCE} at once. Neighbour: a Rust team's p99 beside {NEIGHBOURS} such fan-outs at a time, by its \
-         p99 alone.\n"
+         p99 alone; compiling: the same beside uploads of the boss, each compiled anew.\n"
     );
     for why in missing {
         text.push_str("not measured: ");

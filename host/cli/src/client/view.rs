@@ -257,6 +257,9 @@ pub(crate) struct PluginView {
     /// Whether nothing starts on it, for the host requires a signature.
     #[serde(default)]
     pub(crate) barred: bool,
+    /// Why nothing starts on it, where the host cannot use what it says of itself.
+    #[serde(default)]
+    pub(crate) unusable: Option<String>,
     /// How it stands: `active`, `canary`, `draining`, `drained` or `idle`.
     pub(crate) state: String,
     /// Its share of the new runs, where it is tried.

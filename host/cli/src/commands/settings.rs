@@ -54,6 +54,12 @@ struct Plugins {
     compile_ms: Option<u64>,
     /// Bytes of memory that compiling one may take.
     compile_memory: Option<u64>,
+    /// How many new ones may wait while another one is compiled; one more is told to come again.
+    compile_queue: Option<usize>,
+    /// Bytes of a manifest that a registry gives.
+    max_manifest: Option<u64>,
+    /// Bytes of any other answer of a registry, such as a token.
+    max_answer: Option<u64>,
     /// Whether a component without a signature is refused.
     require_signed: bool,
     /// The keys whose signatures count: minisign public keys, beginning with RW.
@@ -115,10 +121,14 @@ impl Plugins {
         let compile_ms = self.compile_ms.map(Duration::from_millis);
         settings.compile_time = compile_ms.unwrap_or(settings.compile_time);
         settings.compile_memory = self.compile_memory.unwrap_or(settings.compile_memory);
+        settings.compile_queue = self.compile_queue.unwrap_or(settings.compile_queue);
+        let usual = RegistryOptions::default();
         let registries = RegistryOptions {
             max_bytes: settings.max_bytes as u64,
+            max_manifest: self.max_manifest.unwrap_or(usual.max_manifest),
+            max_answer: self.max_answer.unwrap_or(usual.max_answer),
             plain_http: self.plain_http,
-            ..RegistryOptions::default()
+            ..usual
         };
         settings.sources = SourceOptions {
             signatures,
@@ -165,7 +175,8 @@ mod tests {
     #[test]
     fn limits_are_read_by_their_names() {
         let text = "[limits]\ndepth = 5\n[runs]\npark_after_ms = 50\nshutdown_ms = 7\n\
-            [store]\nfloor_bytes = 9\n[plugins]\nmax_bytes = 10\ncompile_ms = 11\ncompile_memory = 12\n";
+            [store]\nfloor_bytes = 9\n[plugins]\nmax_bytes = 10\ncompile_ms = 11\ncompile_memory = 12\n\
+            compile_queue = 13\nmax_manifest = 14\nmax_answer = 15\n";
         let read = settings(text, &[]).expect("settings");
         assert_eq!(read.shutdown, Duration::from_millis(7));
         assert_eq!(read.park_after, Some(Duration::from_millis(50)));
@@ -174,6 +185,10 @@ mod tests {
         let plugins = read.plugins;
         assert_eq!((plugins.max_bytes, plugins.compile_memory), (10, 12));
         assert_eq!(plugins.compile_time, Duration::from_millis(11));
+        assert_eq!(plugins.compile_queue, 13);
+        let registries = plugins.sources.registries;
+        let registries = registries.options();
+        assert_eq!((registries.max_manifest, registries.max_answer), (14, 15));
         for (wrong, name) in [
             ("[limits]\ndepht = 5\n", "depht"),
             ("[plugins]\nwatsh = 1", "watsh"),

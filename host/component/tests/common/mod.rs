@@ -1,7 +1,5 @@
 //! What the tests share: tiny guests, a host for them, and calls of `work`.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +97,7 @@ pub(crate) struct Host {
     pub(crate) on_progress: OnProgress,
     pub(crate) notes: Vec<String>,
     /// Lives as long as the host does.
+    #[expect(dead_code, reason = "who gave it counts how many there are")]
     pub(crate) alive: Arc<()>,
 }
 

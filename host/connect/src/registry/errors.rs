@@ -1,7 +1,8 @@
 //! What can go wrong with a registry, as sentences for whoever installs or publishes a plugin.
 
 use oci_client::Reference;
-use oci_client::errors::{OciDistributionError as Oci, OciErrorCode};
+use oci_client::errors::{OciEnvelope, OciErrorCode};
+use reqwest::StatusCode;
 use std::time::Duration;
 
 /// Bytes of what a registry says that are told on.
@@ -109,6 +110,33 @@ pub enum RegistryError {
         /// What the manifest says.
         announced: u64,
     },
+    /// An answer is larger than this host takes.
+    #[error(
+        "The registry {registry} sends {what} of more than {limit} bytes: it is broken, or not to be \
+         trusted. Should that be right, raise `{setting}` in the host's `[plugins]`."
+    )]
+    LongAnswer {
+        /// The registry.
+        registry: String,
+        /// What it sends, with its article.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: u64,
+        /// The limit's name.
+        setting: &'static str,
+    },
+    /// The registry leads to a place that is not encrypted.
+    #[error(
+        "The registry {registry} leads to {place}, which is not encrypted: nothing is asked there and no \
+         login sent. Have it lead to https. Only one that is itself spoken to over plain HTTP may lead to \
+         plain HTTP, at places that `plain_http` in the host's `[plugins]` names; logins only to its own host."
+    )]
+    InTheOpen {
+        /// The registry.
+        registry: String,
+        /// Where it leads.
+        place: String,
+    },
     /// The content is not what the digest says.
     #[error(
         "What the registry sends for {reference} is not what its digest says ({detail}): it was damaged or \
@@ -131,65 +159,62 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    pub(super) fn of(reference: &Reference, error: Oci) -> RegistryError {
+    /// What it means that a registry answers with a status other than success.
+    pub(super) fn answered(
+        reference: &Reference,
+        status: StatusCode,
+        body: &[u8],
+    ) -> RegistryError {
         let registry = reference.registry().to_owned();
         let reference = reference.to_string();
-        match error {
-            Oci::DigestError(error) => RegistryError::Digests {
-                reference,
-                detail: brief(&error.to_string()),
-            },
-            Oci::ImageManifestNotFoundError(_) | Oci::ServerError { code: 404, .. } => {
-                RegistryError::NotFound { reference }
+        let said = match serde_json::from_slice::<OciEnvelope>(body) {
+            Ok(envelope) => envelope,
+            Err(_) => OciEnvelope { errors: Vec::new() },
+        };
+        let says = |wanted: &[OciErrorCode]| {
+            let mut codes = said.errors.iter().map(|error| &error.code);
+            codes.any(|code| wanted.contains(code))
+        };
+        let unknown = [
+            OciErrorCode::ManifestUnknown,
+            OciErrorCode::NameUnknown,
+            OciErrorCode::NotFound,
+            OciErrorCode::BlobUnknown,
+        ];
+        let denied = [OciErrorCode::Unauthorized, OciErrorCode::Denied];
+        let detail = match said.errors.as_slice() {
+            [] => String::from_utf8_lossy(body).into_owned(),
+            _ => said.to_string(),
+        };
+        let detail = brief(&detail);
+        if says(&unknown) {
+            RegistryError::NotFound { reference }
+        } else if says(&denied) || [401, 403].contains(&status.as_u16()) {
+            RegistryError::Denied {
+                registry,
+                detail: match detail.as_str() {
+                    "" => "not authorized".to_owned(),
+                    _ => detail,
+                },
             }
-            Oci::RegistryError { envelope, .. } => {
-                let codes = || envelope.errors.iter().map(|error| &error.code);
-                let unknown = [
-                    OciErrorCode::ManifestUnknown,
-                    OciErrorCode::NameUnknown,
-                    OciErrorCode::NotFound,
-                    OciErrorCode::BlobUnknown,
-                ];
-                let denied = [OciErrorCode::Unauthorized, OciErrorCode::Denied];
-                if codes().any(|code| unknown.contains(code)) {
-                    RegistryError::NotFound { reference }
-                } else if codes().any(|code| denied.contains(code)) {
-                    RegistryError::Denied {
-                        registry,
-                        detail: brief(&envelope.to_string()),
-                    }
-                } else {
-                    RegistryError::Failed {
-                        registry,
-                        detail: brief(&envelope.to_string()),
-                    }
-                }
+        } else if status == StatusCode::NOT_FOUND {
+            RegistryError::NotFound { reference }
+        } else {
+            RegistryError::Failed {
+                registry,
+                detail: format!("it answers {status}: {detail}"),
             }
-            Oci::UnauthorizedError { .. } => RegistryError::Denied {
-                registry,
-                detail: "not authorized".to_owned(),
-            },
-            Oci::AuthenticationFailure(said)
-            | Oci::ServerError {
-                code: 401 | 403,
-                message: said,
-                ..
-            } => RegistryError::Denied {
-                registry,
-                detail: brief(&said),
-            },
-            Oci::RequestError(error) if error.is_connect() => RegistryError::Unreachable {
-                registry,
-                detail: brief(&causes(&error)),
-            },
-            Oci::RequestError(error) => RegistryError::Failed {
-                registry,
-                detail: brief(&causes(&error)),
-            },
-            other => RegistryError::Failed {
-                registry,
-                detail: brief(&other.to_string()),
-            },
+        }
+    }
+
+    /// What it means that a request got no answer, or not all of it.
+    pub(super) fn broken(reference: &Reference, error: &reqwest::Error) -> RegistryError {
+        let registry = reference.registry().to_owned();
+        let detail = brief(&causes(error));
+        if error.is_connect() {
+            RegistryError::Unreachable { registry, detail }
+        } else {
+            RegistryError::Failed { registry, detail }
         }
     }
 }
@@ -210,7 +235,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// What a registry says is its own, and as long as it likes.
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     let one_line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

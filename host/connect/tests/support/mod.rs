@@ -1,5 +1,6 @@
 //! A user's repository with traps in it, and worktrees beside it.
-#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub(crate) mod registry;
 
 use std::path::{Path, PathBuf};
 use std::process::Command as Std;

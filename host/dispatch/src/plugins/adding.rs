@@ -1,16 +1,19 @@
 //! Registering a component: the one way in, wherever it comes from.
 //!
-//! Invariant: a component that is refused changes nothing. It is compiled, its manifest read, and the
-//! configurations of those who would take it checked, before anything is stored.
+//! Invariants:
+//! - A component that is refused changes nothing. It is compiled, its manifest read, and the configurations
+//!   of those who would take it checked, before anything is stored.
+//! - Whoever leaves before it is compiled has changed nothing; from then on it comes to its end.
+//! - The same component once more mends what is damaged of it: its file, and its manifest.
 
 use super::steps::Operator;
-use super::{describe, described};
+use super::{describe, described, kept_manifest, kept_plugin, whole};
 use crate::host::{HostError, Result};
+use crate::sources::blocking;
 use adjutant_component::Component;
 use adjutant_model::{
     Described, Moment, Origin, Plugin, Plugins, Refusal, Rollout, World, is_name,
 };
-use adjutant_store::records;
 use std::sync::Arc;
 
 /// A component to register.
@@ -60,39 +63,58 @@ pub enum Activation {
     Canary(u8),
 }
 
+/// A component that can be used, and what is wanted of it.
+struct Checked {
+    plugin: Plugin,
+    component: Arc<Component>,
+    described: Option<Arc<Described>>,
+    new: NewPlugin,
+}
+
 impl Operator {
     /// Registers a component. The same component under the same version again changes nothing.
     pub(crate) async fn add(&self, new: NewPlugin) -> Result<Plugin> {
         if let Some(refusal) = bad_names(&new) {
             return Err(refusal);
         }
-        let source = crate::sources::vet(&new, &self.shelf.signatures)?;
+        let signatures = self.shelf.signatures.clone();
+        let (new, source, bytes) = blocking(move || {
+            let source = crate::sources::vet(&new, &signatures)?;
+            let bytes = new.component.clone();
+            Ok((new, source, bytes))
+        })
+        .await?;
         // What is no component at all is told as such, before anything that it says of itself.
-        let component = self.shelf.compile(new.component.clone()).await?;
-        let described = described(&new.component)?;
+        let component = self.shelf.compile(bytes).await?;
+        let (new, described) = blocking(move || {
+            let described = described(&new.component)?;
+            Ok((new, described))
+        })
+        .await?;
         let (name, version) = names(&new, described.as_deref())?;
         if let Some(described) = &described {
             check_world(described, &component)?;
         }
-        let _one_at_a_time = self.shelf.changing.lock().await;
-        let now = self.clock.now();
         let plugin = Plugin {
             source,
-            ..describe(&name, &version, &component, false, now)
+            ..describe(&name, &version, &component, false, self.now())
         };
+        let checked = Checked {
+            plugin,
+            component,
+            described,
+            new,
+        };
+        let operator = self.clone();
+        whole(async move { operator.register(checked).await }).await
+    }
+
+    async fn register(&self, checked: Checked) -> Result<Plugin> {
+        let _one_at_a_time = self.shelf.changing.lock().await;
+        let plugin = checked.plugin.clone();
         let mut table = Plugins::clone(&self.shelf.table());
         if !table.register(plugin.clone())? {
-            let known = table.versions(&name).find(|known| known.version == version);
-            return match known {
-                Some(known) if table.is_barred(known) && !table.is_barred(&plugin) => {
-                    let signed = Plugin {
-                        source: plugin.source,
-                        ..Plugin::clone(known)
-                    };
-                    self.vouch(signed).await
-                }
-                known => Ok(known.map_or(plugin, |known| Plugin::clone(known))),
-            };
+            return self.again(checked).await;
         }
         let most = self.limits.plugins;
         if table.iter().count() > most {
@@ -101,19 +123,27 @@ impl Operator {
                  that nobody needs"
             ))));
         }
+        let Checked {
+            component,
+            described,
+            new,
+            ..
+        } = checked;
         // What it says of itself is needed to see who fits it.
         if let Some(described) = &described {
             table.describe(&plugin.digest, described.clone());
         }
-        let before = table.rollout_of(&name);
+        let before = table.rollout_of(&plugin.name);
         let mut rollout = before.clone();
-        self.begin(&mut rollout, &plugin, &new, now)?;
+        self.begin(&mut rollout, &plugin, &new, plugin.added_at)?;
         if !new.force {
             self.check_fit(&table, &before, &rollout).await?;
         }
+        self.shelf.keep_file(&plugin.digest, new.component).await?;
         self.shelf
-            .keep(&plugin, described.as_deref(), &rollout, &new.component)
+            .keep(&plugin, described.as_deref(), &rollout)
             .await?;
+        self.shelf.freeing.registered();
         self.shelf.change(|table| {
             if let Some(described) = described {
                 table.describe(&plugin.digest, described);
@@ -127,18 +157,44 @@ impl Operator {
         Ok(plugin)
     }
 
-    /// A version that was there without a signature that counts has one: what waits for it goes on. For
-    /// whoever holds the lock.
-    async fn vouch(&self, plugin: Plugin) -> Result<Plugin> {
-        let key = records::plugin_key(&plugin.name, &plugin.version);
-        let put = (key, Some(records::encode(&plugin)));
-        self.shelf.commit(vec![put]).await?;
+    /// The same component under the same version once more: what is damaged of it is whole again, and a
+    /// signature that it lacked counts. What waits for that goes on. For whoever holds the lock.
+    async fn again(&self, checked: Checked) -> Result<Plugin> {
+        let Checked {
+            plugin,
+            component,
+            described,
+            new,
+        } = checked;
+        let table = self.shelf.table();
+        let mut versions = table.versions(&plugin.name);
+        let known = versions.find(|known| known.version == plugin.version);
+        // It is there, or it would have been registered.
+        let mut known = known.map_or_else(|| plugin.clone(), |known| Plugin::clone(known));
+        let is_signed = table.is_barred(&known) && !table.is_barred(&plugin);
+        let mut puts = Vec::new();
+        if is_signed {
+            known.source = plugin.source;
+            puts.push(kept_plugin(&known));
+        }
+        let described = described.filter(|_| table.described(&known.digest).is_none());
+        let manifest = described.as_ref();
+        puts.extend(manifest.map(|described| kept_manifest(&known.digest, described)));
+        self.shelf.keep_file(&known.digest, new.component).await?;
+        self.shelf.remember(component);
+        if puts.is_empty() {
+            return Ok(known);
+        }
+        self.shelf.commit(puts).await?;
         self.shelf.change(|table| {
-            table.vouch(plugin.clone());
+            table.vouch(known.clone());
+            if let Some(described) = described {
+                table.describe(&known.digest, described);
+            }
         });
-        let rollout = self.shelf.table().rollout_of(&plugin.name);
+        let rollout = self.shelf.table().rollout_of(&known.name);
         self.tell(&rollout, &rollout).await;
-        Ok(plugin)
+        Ok(known)
     }
 
     /// What becomes of a version that is new.

@@ -4,11 +4,12 @@
 //! Counts that matter are stored: those of a trial, and those with a fault among the last runs. One
 //! write of a plugin's counts is on its way at a time, and takes along what comes meanwhile.
 
-use super::steps::{Operator, check_signed};
+use super::NAMED;
+use super::steps::{Operator, check_startable};
 use crate::event_loop::Dispatcher;
 use crate::host::{HostError, Result};
 use crate::load::scan_all;
-use adjutant_model::{Limits, Moment, Plugin, Refusal, Rollout, Run, Tally, Verdict};
+use adjutant_model::{Limits, Moment, Plugin, Plugins, Refusal, Rollout, Run, Tally, Verdict};
 use adjutant_store::{Store, records};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -95,6 +96,11 @@ impl Tallies {
         kept.writing.then(|| kept.tally.clone())
     }
 
+    /// The plugin is gone: one of its name begins anew.
+    pub(super) fn forget(&self, name: &str) {
+        self.lock().by_name.remove(name);
+    }
+
     /// It could not be stored: the next run that ends tries again.
     fn failed(&self, name: &str) {
         if let Some(kept) = self.lock().by_name.get_mut(name) {
@@ -107,6 +113,7 @@ impl Dispatcher {
     pub(crate) fn operator(&self) -> Operator {
         Operator {
             shelf: self.shelf.clone(),
+            execute: self.execute.clone(),
             messages: self.messages.clone(),
             clock: self.clock.clone(),
             limits: self.limits.clone(),
@@ -123,6 +130,11 @@ impl Operator {
     /// A run has ended, or a selector's choice: it counts for the plugin's version.
     pub(crate) fn count(&self, plugin: &Plugin, fault: Option<bool>) {
         let table = self.shelf.table();
+        let mut versions = table.versions(&plugin.name);
+        if !versions.any(|known| known.digest == plugin.digest) && !table.names(&plugin.digest) {
+            // It was removed meanwhile, and this may have been the last to need it.
+            self.free_later();
+        }
         let Some(rollout) = table.rollout(&plugin.name) else {
             return;
         };
@@ -178,8 +190,16 @@ impl Operator {
         };
         let done: std::result::Result<(), Refusal> = match &verdict {
             Verdict::TakeBack { version, reason } if is_active(version) => {
-                let left = rollout.take_back(at(reason));
-                left.and_then(|_| check_signed(&table, &before, &rollout))
+                match rollout.take_back(at(reason)) {
+                    Ok(_) => {
+                        let misfits = self.who_does_not_fit(&table, &before, &rollout).await;
+                        let reason = format!("{reason}{misfits}");
+                        rollout = before.clone();
+                        let left = rollout.take_back(at(&reason));
+                        left.and_then(|_| check_startable(&table, &before, &rollout))
+                    }
+                    Err(refusal) => Err(refusal),
+                }
             }
             Verdict::Promote { version, reason } if is_tried(version) => {
                 let mut promoted = before.clone();
@@ -217,6 +237,34 @@ impl Operator {
             (None, Verdict::Promote { .. }) => {}
             (None, _) => tracing::warn!(plugin = name, version, reason, "a version was taken back"),
         }
+    }
+
+    /// Which agents do not fit what they are to take from now on, as the end of a sentence; nothing where
+    /// all do. A version that keeps failing is taken back all the same: their tickets fail with what does
+    /// not fit, and those of the others go on.
+    async fn who_does_not_fit(&self, table: &Plugins, before: &Rollout, after: &Rollout) -> String {
+        let misfits = match self.misfits(table, before, after).await {
+            Ok(misfits) => misfits,
+            Err(error) => {
+                return format!("; whether all agents fit it could not be checked: {error}");
+            }
+        };
+        let mut text = String::new();
+        for misfit in misfits {
+            let agents: Vec<&str> = misfit.agents().take(NAMED).collect();
+            tracing::warn!(
+                plugin = after.name,
+                version = misfit.version,
+                agents = agents.join(", "),
+                "agents do not fit the version that they take now, and their tickets fail"
+            );
+            text = format!(
+                "{text}; agents do not fit {}, and their tickets fail until they do: {}",
+                misfit.version,
+                agents.join(", ")
+            );
+        }
+        text
     }
 
     /// Looks whether the last run on a drained version has ended, where nobody does so already.

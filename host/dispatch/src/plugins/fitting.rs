@@ -8,9 +8,10 @@ use crate::choosing::{DEFAULT_SELECTOR, selector_of};
 use crate::host::{Host, HostError, Result};
 use crate::world::Worlds;
 use adjutant_model::{
-    AgentSpec, Described, PluginRef, Plugins, Refusal, Rollout, TeamSpec, Violation, World,
+    AgentSpec, Described, Plugin, PluginRef, Plugins, Refusal, Rollout, TeamSpec, Violation, World,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -33,6 +34,27 @@ struct Follower {
     selector: bool,
 }
 
+/// A version that agents would take and do not fit.
+pub(super) struct Misfit {
+    pub(super) version: String,
+    wrong: Vec<Wrong>,
+}
+
+/// What is wrong with somebody's configuration, or with what it is for.
+struct Wrong {
+    /// Whose it is: its place in a path.
+    who: String,
+    violation: Violation,
+}
+
+impl Misfit {
+    /// The agents, in order.
+    pub(super) fn agents(&self) -> impl Iterator<Item = &str> {
+        let names: BTreeSet<&str> = self.wrong.iter().map(|wrong| wrong.who.as_str()).collect();
+        names.into_iter()
+    }
+}
+
 impl Operator {
     /// Refuses a change of a rollout after which new runs of agents would take a version that they do
     /// not fit.
@@ -42,55 +64,65 @@ impl Operator {
         before: &Rollout,
         after: &Rollout,
     ) -> Result<()> {
+        let Some(misfit) = self.misfits(table, before, after).await?.into_iter().next() else {
+            return Ok(());
+        };
+        let head = format!(
+            "agents do not fit {}@{}; mend their configurations, pin them to a version that they fit, or \
+             force it: then their tickets fail until they do",
+            after.name, misfit.version
+        );
+        let wrong = misfit.wrong.into_iter().map(|wrong| wrong.violation);
+        let all = std::iter::once(Violation::new("", head)).chain(wrong);
+        let all = all.take(SHOWN + 1).collect();
+        Err(HostError::Refused(Refusal::Invalid(all)))
+    }
+
+    /// The versions that agents would take after a change and do not fit.
+    pub(super) async fn misfits(
+        &self,
+        table: &Plugins,
+        before: &Rollout,
+        after: &Rollout,
+    ) -> Result<Vec<Misfit>> {
+        let mut misfits = Vec::new();
         for version in newly_taken(before, after) {
-            let Some(plugin) = table
-                .versions(&after.name)
-                .find(|plugin| plugin.version == version)
-            else {
+            let mut versions = table.versions(&after.name);
+            let Some(plugin) = versions.find(|plugin| plugin.version == version) else {
                 continue;
             };
-            let schema = table.described(&plugin.digest).cloned();
-            let schema = schema.filter(|described| described.config.is_some());
             let name = after.name.clone();
             let followers = self.query(move |worlds| followers(worlds, &name)).await?;
             let is_selector = plugin.world == World::Selector;
-            let mut wrong: Vec<Violation> = Vec::new();
-            let mut configs = Vec::new();
-            for follower in followers {
-                if follower.selector != is_selector {
-                    let message = format!(
-                        "it needs {}, and {version} is a {}",
-                        if is_selector {
-                            "a strategy"
-                        } else {
-                            "a selector"
-                        },
-                        plugin.world.as_str()
-                    );
-                    let path = format!("/agents/{}/plugin", follower.shown);
-                    wrong.push(Violation::new(path, message));
-                } else {
-                    configs.push((
-                        format!("/agents/{}/config", follower.shown),
-                        follower.config,
-                    ));
-                }
-            }
-            if let Some(schema) = schema {
-                wrong.extend(check(schema, configs).await?);
+            let (fit, unfit): (Vec<Follower>, Vec<Follower>) = followers
+                .into_iter()
+                .partition(|follower| follower.selector == is_selector);
+            let mut wrong: Vec<Wrong> = unfit.iter().map(|one| other_world(one, plugin)).collect();
+            let schema = table.described(&plugin.digest).cloned();
+            if let Some(schema) = schema.filter(|described| described.config.is_some()) {
+                let configs = fit.into_iter().map(|one| (one.shown, one.config));
+                wrong.extend(check(schema, configs.collect()).await?);
             }
             if !wrong.is_empty() {
-                let head = format!(
-                    "agents do not fit {}@{version}; mend their configurations, pin them to a version \
-                     that they fit, or force it: then their tickets fail until they do",
-                    after.name
-                );
-                wrong.truncate(SHOWN);
-                wrong.insert(0, Violation::new("", head));
-                return Err(HostError::Refused(Refusal::Invalid(wrong)));
+                let version = version.to_owned();
+                misfits.push(Misfit { version, wrong });
             }
         }
-        Ok(())
+        Ok(misfits)
+    }
+}
+
+/// What is wrong with an agent that a plugin of another world is for.
+fn other_world(follower: &Follower, plugin: &Plugin) -> Wrong {
+    let needs = match follower.selector {
+        true => "a selector",
+        false => "a strategy",
+    };
+    let (version, world) = (&plugin.version, plugin.world.as_str());
+    let message = format!("it needs {needs}, and {version} is a {world}");
+    Wrong {
+        who: follower.shown.clone(),
+        violation: Violation::new(format!("/agents/{}/plugin", follower.shown), message),
     }
 }
 
@@ -113,8 +145,9 @@ impl Host {
                     .and_then(|plugin| table.described(&plugin.digest))
                     .filter(|described| described.config.is_some());
                 if let Some(schema) = schema {
-                    let configs = vec![(format!("/agents/{n}/config"), config.clone())];
-                    wrong.extend(check(schema.clone(), configs).await?);
+                    let configs = vec![(n.to_string(), config.clone())];
+                    let found = check(schema.clone(), configs).await?;
+                    wrong.extend(found.into_iter().map(|wrong| wrong.violation));
                 }
             }
             if wrong.len() >= SHOWN {
@@ -172,15 +205,18 @@ fn followers(worlds: &Worlds, name: &str) -> Vec<Follower> {
     all
 }
 
-/// What is wrong with configurations, each named by its path.
-async fn check(schema: Arc<Described>, configs: Vec<(String, Value)>) -> Result<Vec<Violation>> {
+/// What is wrong with configurations, each of somebody.
+async fn check(schema: Arc<Described>, configs: Vec<(String, Value)>) -> Result<Vec<Wrong>> {
     let plugin = schema.manifest.name.clone();
     let work = move || {
         let mut wrong = Vec::new();
-        for (path, config) in configs {
-            for violation in schema.violations(&config) {
-                let path = format!("{path}{}", violation.path);
-                wrong.push(Violation::new(path, violation.message));
+        for (who, config) in configs {
+            for found in schema.violations(&config) {
+                let path = format!("/agents/{who}/config{}", found.path);
+                wrong.push(Wrong {
+                    who: who.clone(),
+                    violation: Violation::new(path, found.message),
+                });
                 if wrong.len() >= SHOWN {
                     return wrong;
                 }

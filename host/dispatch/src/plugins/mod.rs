@@ -4,11 +4,18 @@
 //! A component's bytes lie in a file named by its digest; the records that name it are written after.
 //! Components are verified before they are registered, and compiled at most once in a process.
 //!
-//! Invariant: whatever changes which version new runs take is on disk before a run takes it.
+//! Invariants:
+//! - Whatever changes which version new runs take is on disk before a run takes it.
+//! - A change that has begun comes to its end, whoever has left meanwhile: memory and disk say the same.
 
 mod adding;
 mod counting;
+mod dropped;
 mod fitting;
+mod freeing;
+mod loading;
+mod reading;
+mod removing;
 mod steps;
 mod views;
 
@@ -21,26 +28,31 @@ pub use views::{PluginState, PluginView, RolloutView};
 
 use crate::host::{Builtin, HostError, HostOptions, HostParts};
 use crate::keys::{IdempotencyKey, Keys};
-use crate::load::scan_all;
 use adjutant_component::{Component, Engine, custom_section};
 use adjutant_connect::Signatures;
 use adjutant_model::{
     Changes, Described, Limits, MANIFEST_SECTION, Manifest, Outcome, Plugin, PluginRef, Plugins,
     Refusal, Rollout, Source, Timestamp, World,
 };
-use adjutant_store::{Batch, Store, records};
+use adjutant_store::{Batch, CommitError, Store, records};
 use counting::Tallies;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex as AsyncMutex;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 /// Records that are stored together.
 type Puts = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// Plugins that a line of the log names.
+/// Plugins, or agents, that a line names.
 const NAMED: usize = 10;
+/// How the names of files end that are being written.
+const UNFINISHED: &str = "tmp";
+/// How often a batch is handed in of which it is not known whether it is on disk.
+const TRIES: u32 = 3;
 
 /// The host's plugins.
 pub(crate) struct PluginShelf {
@@ -55,10 +67,14 @@ pub(crate) struct PluginShelf {
     signatures: Signatures,
     /// Idempotency keys of steps. Changed by whoever holds `changing`.
     keys: Mutex<Keys>,
-    /// One first load of a component at a time: compiling keeps cores busy.
-    loading: AsyncMutex<()>,
+    /// First loads of components that are under way.
+    loading: loading::Loads,
+    /// What the watched folder has brought in.
+    dropped: Mutex<dropped::Dropped>,
     /// One change of the table at a time.
     changing: AsyncMutex<()>,
+    /// How components are let go of that nothing needs.
+    freeing: freeing::Freeing,
 }
 
 impl PluginShelf {
@@ -71,17 +87,20 @@ impl PluginShelf {
         let store = parts.store.clone();
         let shelf = PluginShelf {
             engine: parts.engine.clone(),
-            table: Mutex::new(Arc::new(read_table(&store).await?)),
+            table: Mutex::new(Arc::new(reading::table(&store, &parts.plugins).await?)),
             tallies: Tallies::read(&store).await?,
-            keys: Mutex::new(read_keys(&store).await?),
+            keys: Mutex::new(reading::keys(&store).await?),
+            dropped: Mutex::new(dropped::read(&store).await?),
             store,
             folder: parts.plugins.clone(),
             epoch,
             components: Mutex::default(),
             signatures: options.sources.signatures.clone(),
-            loading: AsyncMutex::default(),
+            loading: loading::Loads::default(),
             changing: AsyncMutex::default(),
+            freeing: freeing::Freeing::default(),
         };
+        freeing::sweep(&shelf.folder);
         for builtin in &options.builtins {
             shelf.add_builtin(builtin, options.clock.now()).await?;
         }
@@ -123,7 +142,8 @@ impl PluginShelf {
     async fn add_builtin(&self, builtin: &Builtin, now: Timestamp) -> Result<(), HostError> {
         let component = self.compile(builtin.wasm.to_vec()).await?;
         let digest = component.digest().to_owned();
-        let described = described(&builtin.wasm)?;
+        let bytes = builtin.wasm.to_vec();
+        let described = off_worker(move || described(&bytes)).await?;
         if let Some(described) = &described {
             self.change(|table| table.describe(&digest, described.clone()));
         }
@@ -136,6 +156,7 @@ impl PluginShelf {
             .get(&wanted)
             .is_some_and(|known| known.digest == digest)
         {
+            self.keep_file(&digest, builtin.wasm.to_vec()).await?;
             self.remember(component);
             return Ok(());
         }
@@ -146,44 +167,11 @@ impl PluginShelf {
             table.activate_first(&plugin);
         }
         let rollout = table.rollout_of(&plugin.name);
-        self.keep(&plugin, described.as_deref(), &rollout, &builtin.wasm)
-            .await?;
+        self.keep_file(&digest, builtin.wasm.to_vec()).await?;
+        self.keep(&plugin, described.as_deref(), &rollout).await?;
         self.change(|known| *known = table);
         self.remember(component);
         Ok(())
-    }
-
-    /// A component by its digest, from memory or from its file.
-    pub(crate) async fn component(&self, digest: &str) -> Result<Arc<Component>, HostError> {
-        if let Some(known) = self.known(digest) {
-            return Ok(known);
-        }
-        let _one_at_a_time = self.loading.lock().await;
-        if let Some(known) = self.known(digest) {
-            return Ok(known);
-        }
-        let path = self.path(digest);
-        let bytes = tokio::fs::read(&path).await.map_err(|error| {
-            HostError::Plugin(format!(
-                "the component {digest} cannot be read from {}: {error}",
-                path.display()
-            ))
-        })?;
-        let found = described(&bytes)?;
-        let component = self.compile(bytes).await?;
-        if component.digest() != digest {
-            return Err(HostError::Plugin(format!(
-                "the file {} is damaged: its digest is {}",
-                path.display(),
-                component.digest()
-            )));
-        }
-        // Runs may be pinned to it though its version was removed: what it wants bounds them still.
-        if let Some(found) = found.filter(|_| self.table().described(digest).is_none()) {
-            self.change(|table| table.describe(digest, found));
-        }
-        self.remember(component.clone());
-        Ok(component)
     }
 
     /// A component's bytes by its digest, also of a version that another has replaced.
@@ -213,12 +201,6 @@ impl PluginShelf {
             .cloned()
     }
 
-    async fn compile(&self, bytes: Vec<u8>) -> Result<Arc<Component>, HostError> {
-        let loaded = self.engine.load_async(bytes, None).await;
-        let component = loaded.map_err(|error| HostError::Plugin(error.to_string()))?;
-        Ok(component)
-    }
-
     /// Keeps a component that is registered in memory. One that is refused leaves nothing.
     fn remember(&self, component: Arc<Component>) {
         let mut components = self
@@ -228,29 +210,31 @@ impl PluginShelf {
         components.insert(component.digest().to_owned(), component);
     }
 
-    /// Writes the component's file, then the records that name it.
+    /// Writes a component's file, where it is not there as it should be. Before the records that name it.
+    async fn keep_file(&self, digest: &str, bytes: Vec<u8>) -> Result<(), HostError> {
+        let path = self.path(digest);
+        let file = path.clone();
+        off_worker(move || {
+            write_file(&file, &bytes).map_err(|error| {
+                HostError::Unavailable(format!("{} cannot be written: {error}", path.display()))
+            })
+        })
+        .await
+    }
+
+    /// Stores the records that name a component.
     async fn keep(
         &self,
         plugin: &Plugin,
         described: Option<&Described>,
         rollout: &Rollout,
-        bytes: &[u8],
     ) -> Result<(), HostError> {
-        let path = self.path(&plugin.digest);
-        write_file(&path, bytes).await.map_err(|error| {
-            HostError::Unavailable(format!("{} cannot be written: {error}", path.display()))
-        })?;
-        let mut puts = vec![
-            (
-                records::plugin_key(&plugin.name, &plugin.version),
-                Some(records::encode(plugin)),
-            ),
-            kept_rollout(rollout),
-        ];
-        if let Some(described) = described {
-            let key = records::manifest_key(&plugin.digest);
-            puts.push((key, Some(records::encode(&*described.manifest))));
+        let (name, version) = (&plugin.name, &plugin.version);
+        let mut puts = vec![kept_plugin(plugin), kept_rollout(rollout)];
+        if self.table().removed(name, version).is_some() {
+            puts.push((records::removed_key(name, version), None));
         }
+        puts.extend(described.map(|described| kept_manifest(&plugin.digest, described)));
         self.commit(puts).await
     }
 
@@ -259,10 +243,15 @@ impl PluginShelf {
         let op = *Uuid::now_v7().as_bytes();
         let mut batch = Batch::new(records::HOST, op, self.epoch);
         batch.put = puts;
-        let committed = self.store.commit(batch).await;
-        committed
-            .map(|_| ())
-            .map_err(|error| HostError::Unavailable(error.to_string()))
+        let mut tried = 1;
+        loop {
+            match self.store.commit(batch.clone()).await {
+                Ok(_) => return Ok(()),
+                // It may be on disk all the same: the same batch again finds that out, and writes it once.
+                Err(CommitError::Unavailable(_)) if tried < TRIES => tried += 1,
+                Err(error) => return Err(HostError::Unavailable(error.to_string())),
+            }
+        }
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {
@@ -308,9 +297,42 @@ impl PluginShelf {
     }
 
     fn path(&self, digest: &str) -> PathBuf {
-        self.folder
-            .join(format!("{}.wasm", digest.trim_start_matches("sha256:")))
+        file_of(&self.folder, digest)
     }
+}
+
+/// Carries out a change in a task of its own: whoever asked for it may leave in the middle, and what is on
+/// its way to the disk then has to be in memory too.
+async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Result<T, HostError>> + Send + 'static,
+) -> Result<T, HostError> {
+    let done = tokio::spawn(change.in_current_span()).await;
+    done.unwrap_or_else(|error| {
+        let why = format!("the change of the plugins has not come to its end: {error}");
+        Err(HostError::Unavailable(why))
+    })
+}
+
+/// Does what takes long or blocks, and not on a worker of the runtime. Where there is but one thread, a
+/// simulation counts on it.
+async fn off_worker<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HostError> + Send + 'static,
+) -> Result<T, HostError> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => crate::sources::blocking(work).await,
+    }
+}
+
+/// A component's file.
+fn file_of(folder: &Path, digest: &str) -> PathBuf {
+    folder.join(format!("{}.wasm", digest.trim_start_matches("sha256:")))
+}
+
+/// A version's record.
+fn kept_plugin(plugin: &Plugin) -> (Vec<u8>, Option<Vec<u8>>) {
+    let key = records::plugin_key(&plugin.name, &plugin.version);
+    (key, Some(records::encode(plugin)))
 }
 
 /// A rollout's record.
@@ -319,45 +341,10 @@ fn kept_rollout(rollout: &Rollout) -> (Vec<u8>, Option<Vec<u8>>) {
     (key, Some(records::encode(rollout)))
 }
 
-/// What is stored: versions, which of them are active, and what they say of themselves.
-async fn read_table(store: &Store) -> Result<Plugins, HostError> {
-    let mut table = Plugins::default();
-    let mut stored: Vec<Plugin> = Vec::new();
-    for item in scan_all(store, records::HOST, records::prefix::PLUGIN).await? {
-        stored.push(records::decode("plugin", &item.value)?);
-    }
-    stored.sort_by_key(|plugin| plugin.added_at);
-    for item in scan_all(store, records::HOST, records::prefix::MANIFEST).await? {
-        let manifest: Manifest = records::decode("manifest", &item.value)?;
-        let digest = String::from_utf8_lossy(&item.key[records::prefix::MANIFEST.len()..]);
-        table.describe(&digest, Arc::new(Described::new(manifest)?));
-    }
-    let mut rollouts: Vec<Rollout> = Vec::new();
-    for item in scan_all(store, records::HOST, records::prefix::ROLLOUT).await? {
-        rollouts.push(records::decode("rollout", &item.value)?);
-    }
-    for plugin in stored {
-        table.register_builtin(plugin.clone());
-        // Of names that an older host has stored, the version that was registered last is active.
-        if rollouts.iter().all(|rollout| rollout.name != plugin.name) {
-            table.activate_first(&plugin);
-        }
-    }
-    for rollout in rollouts {
-        if table.versions(&rollout.name).next().is_some() {
-            table.set_rollout(rollout);
-        }
-    }
-    Ok(table)
-}
-
-async fn read_keys(store: &Store) -> Result<Keys, HostError> {
-    let mut keys = Keys::default();
-    for item in scan_all(store, records::HOST, records::prefix::IDEMPOTENCY).await? {
-        let kept = records::decode("idempotency key", &item.value)?;
-        keys.load(&item.key, kept);
-    }
-    Ok(keys)
+/// A manifest's record.
+fn kept_manifest(digest: &str, described: &Described) -> (Vec<u8>, Option<Vec<u8>>) {
+    let key = records::manifest_key(digest);
+    (key, Some(records::encode(&*described.manifest)))
 }
 
 /// What a component says of itself.
@@ -394,24 +381,24 @@ fn describe(
     }
 }
 
-/// Writes a file so that it is there wholly or not at all, also after a power loss.
-async fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let (path, bytes) = (path.to_owned(), bytes.to_owned());
-    let write = move || {
-        use std::io::Write as _;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        if path.exists() {
-            return Ok(());
+/// Writes a file so that it is there wholly or not at all, also after a power loss. One that is there with
+/// these bytes stays; one with others is damaged, and is replaced.
+fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    match std::fs::read(path) {
+        Ok(there) if there == bytes => return Ok(()),
+        Ok(_) => {
+            tracing::warn!(path = %path.display(), "a damaged component is replaced by the same one, whole");
         }
-        let unfinished = path.with_extension(format!("{}.tmp", Uuid::now_v7()));
-        let mut file = std::fs::File::create(&unfinished)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    tokio::task::spawn_blocking(write)
-        .await
-        .map_err(std::io::Error::other)?
+        // Whatever keeps it from being read: it is written anew.
+        Err(_) => {}
+    }
+    let unfinished = path.with_extension(format!("{}.{UNFINISHED}", Uuid::now_v7()));
+    let mut file = std::fs::File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    std::fs::File::open(folder)?.sync_all()
 }

@@ -4,6 +4,7 @@
 
 use super::{PluginShelf, Puts, RolloutView, kept_rollout};
 use crate::event_loop::Msg;
+use crate::execute::Execute;
 use crate::host::{HostError, Result};
 use crate::keys::IdempotencyKey;
 use crate::world::Worlds;
@@ -11,7 +12,6 @@ use adjutant_model::{
     EventKind, Limits, Moment, Plugin, PluginRef, Plugins, Refusal, Rollout, Timestamp,
 };
 use adjutant_run::Clock;
-use adjutant_store::records;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +54,8 @@ pub struct How {
 #[derive(Clone)]
 pub(crate) struct Operator {
     pub(crate) shelf: Arc<PluginShelf>,
+    /// What holds components that were made ready.
+    pub(crate) execute: Arc<dyn Execute>,
     pub(crate) messages: mpsc::Sender<Msg>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<Limits>,
@@ -90,7 +92,7 @@ impl Operator {
             let mut rollout = before.clone();
             take(&mut rollout, &table, step, at)?;
             if rollout != before {
-                check_signed(&table, &before, &rollout)?;
+                check_startable(&table, &before, &rollout)?;
                 if !how.force {
                     self.check_fit(&table, &before, &rollout).await?;
                 }
@@ -104,53 +106,6 @@ impl Operator {
         }
         self.look_drained(name);
         self.view(name).await
-    }
-
-    /// Takes a version out of the table. Its component's file stays, and its manifest: runs are pinned
-    /// to it.
-    pub(crate) async fn remove(
-        &self,
-        name: &str,
-        version: &str,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<()> {
-        let _one_at_a_time = self.shelf.changing.lock().await;
-        let mut table = Plugins::clone(&self.shelf.table());
-        let before = table.rollout_of(name);
-        let at = Moment {
-            now: self.now(),
-            reason: "",
-            keep: self.limits.plugin_history,
-        };
-        if table.remove(name, version, at).is_none() {
-            // Somebody was faster.
-            return Ok(());
-        }
-        let after = table.rollout(name).cloned();
-        let mut puts = vec![(records::plugin_key(name, version), None)];
-        match &after {
-            Some(rollout) => puts.push(kept_rollout(rollout)),
-            None => {
-                puts.push((records::rollout_key(name), None));
-                puts.push((records::tally_key(name), None));
-            }
-        }
-        self.shelf
-            .commit_once(puts, key, at.now, &self.limits)
-            .await?;
-        self.shelf.change(|table| {
-            table.remove(name, version, at);
-        });
-        let after = after.map_or_else(
-            || {
-                let mut gone = before.clone();
-                gone.removed(version, at);
-                gone
-            },
-            |after| Rollout::clone(&after),
-        );
-        self.tell(&before, &after).await;
-        Ok(())
     }
 
     /// Stores a rollout, lets new runs take what it says, and tells the workspaces. For whoever holds
@@ -257,8 +212,8 @@ fn version_of<'a>(table: &'a Plugins, name: &str, version: &str) -> Result<&'a A
     })
 }
 
-/// Refuses a change after which new runs would take a version without a signature that counts.
-pub(super) fn check_signed(
+/// Refuses a change after which new runs would take a version that nothing may start on.
+pub(super) fn check_startable(
     table: &Plugins,
     before: &Rollout,
     after: &Rollout,
@@ -266,7 +221,7 @@ pub(super) fn check_signed(
     for version in newly_taken(before, after) {
         let mut versions = table.versions(&after.name);
         if let Some(plugin) = versions.find(|plugin| plugin.version == version) {
-            table.check_barred(plugin)?;
+            table.check_startable(plugin)?;
         }
     }
     Ok(())

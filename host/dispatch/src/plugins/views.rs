@@ -2,6 +2,7 @@
 
 use super::adding::NewPlugin;
 use super::steps::{How, Operator, Step, known};
+use super::whole;
 use crate::host::{Host, HostError, Result};
 use adjutant_model::{Manifest, Plugin, PluginRef, Plugins, Refusal, Rollout, Run, Tally};
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ pub struct PluginView {
     pub pinned: bool,
     /// Whether nothing starts on it, for it lacks a signature that counts and the host requires one.
     pub barred: bool,
+    /// Why nothing starts on it, where what it says of itself cannot be used by this host: a sentence.
+    pub unusable: Option<String>,
     /// What it says of itself, where it says anything.
     pub manifest: Option<Arc<Manifest>>,
 }
@@ -90,14 +93,15 @@ impl Host {
     }
 
     /// Takes a step of a plugin's rollout, and gives back how it stands then. A step that changes
-    /// nothing is none.
+    /// nothing is none. Once asked for it is taken, also where the future is dropped.
     ///
     /// # Errors
     /// Says why it cannot be taken. Nothing has changed then.
     pub async fn step_plugin(&self, name: &str, step: Step, how: &How) -> Result<RolloutView> {
         self.has_room()?;
-        let key = self.key();
-        self.operator().step(name, step, how, key).await
+        let (operator, key) = (self.operator(), self.key().cloned());
+        let (name, how) = (name.to_owned(), how.clone());
+        whole(async move { operator.step(&name, step, &how, key.as_ref()).await }).await
     }
 
     /// Whether the step that is asked for under this handle's key has been taken already.
@@ -114,6 +118,7 @@ impl Host {
     pub(crate) fn operator(&self) -> Operator {
         Operator {
             shelf: self.inner.shelf.clone(),
+            execute: self.inner.execute.clone(),
             messages: self.inner.messages.clone(),
             clock: self.inner.clock.clone(),
             limits: self.inner.limits.clone(),
@@ -159,6 +164,7 @@ fn view(table: &Plugins, plugin: &Plugin) -> PluginView {
         state: rollout.map_or(PluginState::Idle, |rollout| state(rollout, &plugin.version)),
         pinned: is_active && rollout.is_some_and(|rollout| rollout.pinned.is_some()),
         barred: table.is_barred(plugin),
+        unusable: table.unusable(&plugin.digest).map(ToOwned::to_owned),
         manifest: described.map(|described| described.manifest.clone()),
     }
 }

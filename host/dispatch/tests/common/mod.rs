@@ -1,6 +1,6 @@
 //! A host in this process: real components, a real engine and store, no HTTP.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+pub(crate) mod gate;
 
 use adjutant_build::build_guests;
 use adjutant_component::{Engine, EngineOptions};
@@ -36,6 +36,7 @@ fn guests() -> &'static Vec<Builtin> {
         let special = [
             "scripted",
             "scripted-sub",
+            "scripted-mended",
             "spin",
             "trapper",
             "mender",
@@ -101,7 +102,7 @@ impl Bench {
     /// A host over a database of the test's.
     pub(crate) async fn start_on(
         folder: Arc<TempDir>,
-        engine: RedbEngine,
+        engine: impl adjutant_store::Engine,
         options: HostOptions,
     ) -> Bench {
         let store = Store::open(Arc::new(engine), Options::default()).await;

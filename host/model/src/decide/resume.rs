@@ -112,7 +112,7 @@ impl Tx<'_> {
         }
         let plugins = self.context.plugins;
         let found = plugins.resolve(&wanted, false)?;
-        plugins.check_barred(found)?;
+        plugins.check_startable(found)?;
         Ok(found.clone())
     }
 

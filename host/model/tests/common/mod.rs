@@ -2,7 +2,7 @@
 //!
 //! `kai` is a boss with `ada`, `bob` and `lead`; `lead` is a boss with `dev`. `sol` is alone.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "the walk in `src/walk.rs` uses a part of it")]
 
 use adjutant_model::{
     AgentId, AgentSpec, Answer, Assignment, Call, CallError, Changes, Choice, Command, Confidence,

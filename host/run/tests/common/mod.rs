@@ -1,7 +1,5 @@
 //! A dispatcher's port that keeps its journal in memory, and a runner with the real engine.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use adjutant_build::build_guests;
 use adjutant_component::{Component, Engine, EngineOptions};
 use adjutant_model::{

@@ -44,6 +44,10 @@ pub struct Plugin {
     /// Missing where it is not so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub barred: bool,
+    /// Why nothing starts on it, where the host cannot use what it says of itself: a sentence. Missing where
+    /// it is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusable: Option<String>,
     /// Whether it says what it is and what it wants.
     pub has_manifest: bool,
     /// Its manifest, where one plugin is asked for and has one.
@@ -84,6 +88,7 @@ impl From<&PluginView> for Plugin {
             percent,
             pinned: view.pinned,
             barred: view.barred,
+            unusable: view.unusable.clone(),
             has_manifest: view.manifest.is_some(),
             manifest: None,
             runs: None,
@@ -111,6 +116,9 @@ pub struct WatchedFolder {
     pub path: String,
     /// The files that are there and were looked at, by name.
     pub files: Vec<WatchedFile>,
+    /// Files that are left alone, for there are more than the host looks at: the last ones by name.
+    #[serde(default)]
+    pub left_alone: usize,
 }
 
 /// What became of a file of the watched folder.
@@ -145,6 +153,7 @@ impl From<adjutant_dispatch::WatchedFolder> for WatchedFolder {
         WatchedFolder {
             path: folder.path.display().to_string(),
             files: folder.files.into_iter().map(file).collect(),
+            left_alone: folder.left_alone,
         }
     }
 }

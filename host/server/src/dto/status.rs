@@ -57,6 +57,12 @@ pub struct PluginBounds {
     pub compile_ms: u64,
     /// Bytes of memory that compiling one may take.
     pub compile_memory: u64,
+    /// How many new ones may wait while another one is compiled; one more is answered 503.
+    pub compile_queue: usize,
+    /// Bytes of a manifest that a registry gives.
+    pub max_manifest: u64,
+    /// Bytes of any other answer of a registry, such as a token.
+    pub max_answer: u64,
     /// Whether a component without a signature is refused.
     pub require_signed: bool,
     /// The numbers of the keys whose signatures count.
@@ -146,6 +152,9 @@ impl HostStatus {
                 compile_ms: u64::try_from(status.plugins.compile_time.as_millis())
                     .unwrap_or(u64::MAX),
                 compile_memory: status.plugins.compile_memory,
+                compile_queue: status.plugins.compile_queue,
+                max_manifest: status.plugins.max_manifest,
+                max_answer: status.plugins.max_answer,
                 require_signed: status.plugins.require_signed,
                 trusted_keys: status.plugins.trusted_keys.clone(),
             },

@@ -63,12 +63,13 @@ pub(crate) async fn get(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RemoveQuery {
-    /// Whether tickets may fail for it that have not started yet.
+    /// Whether it goes though agents are pinned to it or need it, or do not fit what they would take then:
+    /// their tickets that have not started yet may fail for it.
     #[serde(default)]
     force: bool,
 }
 
-/// Remove a plugin's version; runs that have started stay on it
+/// Remove a plugin's version; runs that have started stay on it, and no other component comes in its place
 #[utoipa::path(
     delete,
     path = "/v1/plugins/{name}",
@@ -260,7 +261,7 @@ pub(crate) async fn watched(
     State(app): State<App>,
     _: Params<NoQuery>,
 ) -> Result<Json<Option<WatchedFolder>>> {
-    Ok(Json(app.host.watched().map(WatchedFolder::from)))
+    Ok(Json(app.host.watched().await.map(WatchedFolder::from)))
 }
 
 /// A text as a part of a URL's path.

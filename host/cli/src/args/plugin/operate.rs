@@ -86,12 +86,13 @@ than `canary_margin_percent` (10) percentage points. A canary that keeps failing
         #[command(flatten)]
         how: How,
     },
-    /// Take a plugin's version away. Runs that have started stay on it.
+    /// Take a plugin's version away. Runs that have started stay on it, and no other component comes back as it.
     Remove {
         /// Its name and version.
         #[arg(value_name = "NAME@VERSION")]
         plugin: NameVersion,
-        /// Also where tickets need it that have not started: they fail, or go to others.
+        /// Also where agents are pinned to it or need it, or do not fit what they would take then: their
+        /// tickets that have not started fail, or go to others.
         #[arg(long)]
         force: bool,
     },

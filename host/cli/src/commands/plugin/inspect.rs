@@ -46,6 +46,7 @@ fn row(plugin: &PluginView) -> Vec<String> {
 /// How a version stands, in a word or two.
 pub(super) fn state(plugin: &PluginView) -> String {
     match (plugin.state.as_str(), plugin.percent) {
+        _ if plugin.unusable.is_some() => "unusable: nothing starts on it".to_owned(),
         _ if plugin.barred => "not signed: nothing starts on it".to_owned(),
         ("canary", Some(percent)) => format!("canary {percent} %"),
         ("active", _) if plugin.pinned => "active, pinned".to_owned(),
@@ -67,7 +68,13 @@ pub(super) async fn inspect(client: &Client, plugin: &str, json: bool) -> Result
         "{}@{}, a {}, {} bytes, {}\n",
         view.name, view.version, view.world, view.size, view.digest
     );
-    text.push_str(&manifest(&shown["manifest"]));
+    match &view.unusable {
+        Some(why) => text.push_str(&clean::line(
+            &format!("Nothing starts on it: {why}."),
+            2_000,
+        )),
+        None => text.push_str(&manifest(&shown["manifest"])),
+    }
     let rollout: RolloutView = read(rollout)?;
     text.push('\n');
     text.push_str(&summary(&rollout));

@@ -159,7 +159,13 @@ async fn watched(client: &Client, json: bool) -> Result<()> {
             vec![text(&file["file"]), became]
         })
         .collect();
-    print::text(&clean::line(&format!("the host watches {path}"), 2_000))?;
+    let left_alone = folder["left_alone"].as_u64().unwrap_or_default();
+    let more = match left_alone {
+        0 => String::new(),
+        more => format!("; {more} files more are left alone"),
+    };
+    let head = format!("the host watches {path}{more}");
+    print::text(&clean::line(&head, 2_000))?;
     print::text(&print::table(&["FILE", "PLUGIN"], &rows, None))
 }
 

@@ -15,7 +15,7 @@ use adjutant_author::dev::Watch;
 use adjutant_model::{AgentSpec, EventKind, NewTicket, RunId, TeamSpec, WorkspaceSpec};
 use serde_json::json;
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Versions for trying that are kept: the one that is active, and the one to go back to.
 const KEPT: usize = 2;
@@ -32,6 +32,8 @@ struct Session<'a> {
     /// Whether a run is one of the plugin's.
     runs: HashMap<RunId, Option<String>>,
     loaded: bool,
+    /// The least number of a version for trying: the host remembers those that were removed.
+    least: u64,
 }
 
 /// Does it.
@@ -52,6 +54,7 @@ pub(super) async fn run(args: &DevArgs, global: &Global) -> Result<Code> {
         client: client.clone(),
         runs: HashMap::new(),
         loaded: false,
+        least: 1,
     };
     // Opened before anything is loaded: a run may be over before the first look at the stream.
     let mut events = client.events_from_now().await?;
@@ -107,6 +110,7 @@ impl Session<'_> {
             Err(error) => return self.say("error", &error.to_string()),
         };
         let next = known.last().map_or(1, |(number, _)| number + 1);
+        let next = next.max(self.least);
         let trying = project.clone().for_trying(next);
         let built = match build_shown(&trying).await? {
             Ok(built) => built,
@@ -126,6 +130,12 @@ impl Session<'_> {
         let added: PluginView = match added.and_then(read) {
             Ok(added) => added,
             Err(error @ Error::Unreachable { .. }) => return Err(error),
+            // It was removed, or another `dev` was faster: a number that was not used, nor will be soon.
+            Err(Error::Host(problem)) if problem.status == 409 && self.least == 1 => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                self.least = now.map_or(1, |since| since.as_secs());
+                return Box::pin(self.load(project)).await;
+            }
             Err(error) => return self.stays("refused", &error.to_string()),
         };
         self.loaded = true;

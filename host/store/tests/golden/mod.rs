@@ -8,9 +8,7 @@
 //! fields and variants it is there for. After a new type, field or variant, lines for it are added
 //! with
 //!
-//!     ADJUTANT_GOLDEN=add cargo test -p adjutant-store --test golden
-
-#![allow(clippy::unwrap_used, reason = "tests")]
+//!     ADJUTANT_GOLDEN=add cargo test -p adjutant-store --test store golden
 
 mod filler;
 
@@ -20,8 +18,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use adjutant_model::{
-    Activity, Agent, Event, Manifest, Message, Plugin, Record, Rollout, Run, Tally, Ticket,
-    Timestamp, Workspace,
+    Activity, Agent, Event, Manifest, Message, Plugin, Record, Removed, Rollout, Run, Tally,
+    Ticket, Timestamp, Workspace,
 };
 use adjutant_store::records;
 use filler::Filler;
@@ -163,6 +161,7 @@ macro_rules! golden {
 golden! {
     workspace: Workspace,
     plugin: Plugin,
+    removed: Removed,
     rollout: Rollout,
     tally: Tally,
     manifest: Manifest,

@@ -4,12 +4,9 @@
 
 mod sdk;
 
-use adjutant_author::build::{Built, build};
-use adjutant_author::progress::Silent;
-use adjutant_author::testing::{self, Tested};
+use crate::common::{self, all_passed, built, folder, refused, write};
 use adjutant_author::{Language, Project, template};
-use adjutant_component::custom_section;
-use adjutant_model::{MANIFEST_SECTION, Manifest, World};
+use adjutant_model::World;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -19,72 +16,14 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A folder for projects, away from the system's small one.
-fn folder() -> tempfile::TempDir {
-    let scratch = adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::tempdir_in(scratch).expect("a folder")
-}
-
 fn new(dir: &Path, language: Language, world: World, name: &str) -> Project {
     template::new(language, world, name, &dir.join(name)).expect("a project")
 }
 
-fn built(project: &Project) -> Built {
-    build(project, &Silent).unwrap_or_else(|error| panic!("{}: {error}", project.name()))
-}
-
-fn refused(project: &Project) -> String {
-    let error = build(project, &Silent).expect_err("it is wrong");
-    error.to_string()
-}
-
-fn write(project: &Project, file: &str, text: &str) {
-    let path = project.root().join(file);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("it is writable");
-    fs::write(path, text).expect("it is writable");
-}
-
-async fn tested(project: &Project, built: &Built) -> Vec<Tested> {
-    let options = testing::Options {
-        cache: Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("components")),
-        // The one that `adjutant plugin test` brings along.
-        selector: (project.world() == World::Boss).then(skills),
-        update: generating(),
-        ..testing::Options::default()
-    };
-    let bytes = fs::read(&built.path).expect("the component");
-    let tested = testing::run(project, &bytes, &options, |_| {});
-    tested.await.expect("the tests can be run")
-}
-
-fn skills() -> Vec<u8> {
-    let manifest = repository().join("plugins/Cargo.toml");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let guests = adjutant_build::build_guests(&manifest, &target, &["skills"]);
-    let guests = guests.expect("the built-in selector builds");
-    fs::read(&guests[0].path).expect("the component")
-}
-
-/// `ADJUTANT_GENERATE=1 cargo test -p adjutant-author --test javascript` writes the SDK's generated files
-/// and the examples' snapshots anew.
+/// `ADJUTANT_GENERATE=1 cargo test -p adjutant-author --test author javascript` writes the SDK's generated
+/// files anew.
 fn generating() -> bool {
     env::var_os("ADJUTANT_GENERATE").is_some()
-}
-
-/// Puts the snapshots of a project that was made of an example beside the example's tests.
-fn keep_snapshots(project: &Project, language: Language) {
-    let world = project.world().as_str();
-    let examples = language.examples().expect("it has examples");
-    let example = repository().join(format!("plugins/{examples}/{world}/tests"));
-    for entry in fs::read_dir(project.root().join("tests")).expect("it has tests") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|ending| ending == "snap") {
-            let text = fs::read_to_string(&path).expect("a snapshot");
-            let text = text.replace(project.name(), &format!("{language}-{world}"));
-            let file = path.file_name().expect("it has a name");
-            fs::write(example.join(file), text).expect("it can be written");
-        }
-    }
 }
 
 #[test]
@@ -119,24 +58,14 @@ async fn the_examples_build_carry_their_manifest_and_pass_their_tests() {
             let name = format!("my-{language}-{}", world.as_str());
             let project = new(dir.path(), language, world, &name);
             let built = built(&project);
-            let bytes = fs::read(&built.path).expect("the component");
+            let bytes = common::carries_its_manifest(&project, &built);
             assert!(bytes.len() < 3 << 20, "{name}: {} bytes", bytes.len());
-            let section = custom_section(&bytes, MANIFEST_SECTION).expect("a component");
-            let manifest = Manifest::parse(section.expect("it has one")).expect("a manifest");
-            assert_eq!(&manifest, project.manifest());
-            assert_eq!((manifest.name, manifest.world), (name.clone(), world));
-            let tests = tested(&project, &built).await;
-            assert!(!tests.is_empty());
-            if generating() {
-                keep_snapshots(&project, language);
-            }
-            for one in tests {
-                assert!(
-                    one.passed,
-                    "{name}, {}: {:?}\n{}",
-                    one.name, one.failures, one.story
-                );
-            }
+            let manifest = project.manifest();
+            assert_eq!((&manifest.name, manifest.world), (&name, world));
+            let selector = (world == World::Boss).then(common::skills);
+            let tested = common::tested(&project, &bytes, selector).await;
+            common::keep_snapshots(&project);
+            all_passed(&tested);
         }
     }
 }

@@ -1,0 +1,283 @@
+//! Changes of the plugins that are cut off, or that meet damage.
+
+use crate::common::gate::Gate;
+use crate::common::{self, Bench, agent};
+use crate::plugins::{custom_section, hex, how, variant};
+use adjutant_dispatch::{HostError, HostOptions, NewPlugin, PluginState, Step};
+use adjutant_model::{EventKind, Manifest, Plugin, Refusal, Status, Ticket, World};
+use adjutant_store::testing::{Call, SimDisk};
+use adjutant_store::{Batch, Options, RedbEngine, RedbOptions, Store, records};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Gives `worker` something to do, and waits for its end.
+async fn worked(bench: &Bench) -> Ticket {
+    let id = bench.script("worker", json!([{"greet": true}])).await;
+    bench.over(id).await
+}
+
+/// The version that a ticket's last run took.
+async fn version_of(bench: &Bench, ticket: &Ticket) -> String {
+    let run = *ticket.runs.last().expect("it has had a run");
+    let run = bench.host.run(bench.workspace, run).await.expect("the run");
+    run.plugin.version.clone()
+}
+
+fn stands(bench: &Bench) -> Vec<(String, PluginState)> {
+    let mine = bench.host.plugin_views().into_iter();
+    let mine = mine.filter(|view| view.plugin.name == "mine");
+    mine.map(|view| (view.plugin.version, view.state)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_caller_leaves_while_it_is_stored_is_on_disk_and_in_memory() {
+    let folder = Arc::new(common::folder());
+    let engine = RedbEngine::open(folder.path().join("store"), RedbOptions::default()).await;
+    let gate = Gate::before(engine.expect("a database"));
+    let bench = Bench::start_on(folder, gate.clone(), HostOptions::default()).await;
+    let add = |number: u8| {
+        let new = NewPlugin::named("mine", &format!("{number}.0.0"), variant(number));
+        bench.host.add_plugin(new)
+    };
+    add(1).await.expect("it is added");
+    bench.team(vec![agent("worker", "mine", None)]).await;
+
+    gate.left_by(add(2)).await;
+    let second = |event: &EventKind| matches!(event, EventKind::PluginActivated { version, .. } if version == "2.0.0");
+    bench.until(second).await;
+    let ticket = worked(&bench).await;
+    assert_eq!(ticket.status, Status::Done, "{ticket:#?}");
+    assert_eq!(version_of(&bench, &ticket).await, "2.0.0");
+
+    let back = how();
+    gate.left_by(bench.host.step_plugin("mine", Step::RollBack, &back))
+        .await;
+    bench
+        .until(|event| matches!(event, EventKind::PluginRolledBack { .. }))
+        .await;
+    gate.left_by(bench.host.remove_plugin("mine", "2.0.0", false))
+        .await;
+    bench
+        .until(|event| matches!(event, EventKind::PluginRemoved { .. }))
+        .await;
+    let wanted = [("1.0.0".to_owned(), PluginState::Active)];
+    assert_eq!(stands(&bench), wanted);
+    let bench = bench.restart().await;
+    assert_eq!(stands(&bench), wanted);
+    let ticket = worked(&bench).await;
+    assert_eq!(version_of(&bench, &ticket).await, "1.0.0");
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_may_be_on_disk_when_the_disk_fails_is_there_or_is_not_in_memory_as_on_disk()
+{
+    let disk = SimDisk::default();
+    let open = async || {
+        let engine = RedbEngine::with_backend(Arc::new(disk.clone()), RedbOptions::default());
+        engine.await.expect("a database")
+    };
+    let folder = Arc::new(common::folder());
+    let mut bench = Bench::start_on(folder.clone(), open().await, HostOptions::default()).await;
+    for number in 1..=6_u8 {
+        disk.fail_at(Call::Any, u64::from(number), false);
+        let new = NewPlugin::named("mine", &format!("{number}.0.0"), variant(number));
+        let added = bench.host.add_plugin(new).await;
+        disk.mend();
+        let there = stands(&bench);
+        let is_there = there.iter().any(|(one, _)| *one == format!("{number}.0.0"));
+        assert_eq!(added.is_ok(), is_there, "{number}: {added:?}");
+        bench.host.shutdown().await;
+        bench = Bench::start_on(folder.clone(), open().await, HostOptions::default()).await;
+        assert_eq!(stands(&bench), there, "{number}: {added:?}");
+    }
+    assert!(disk.failures() >= 6);
+    bench.host.shutdown().await;
+}
+
+/// A component with a manifest.
+fn described(version: &str) -> Vec<u8> {
+    let manifest = Manifest {
+        description: "does as it is told".to_owned(),
+        ..Manifest::new("mine", version, World::Subordinate)
+    };
+    let mut component = common::wasm("scripted-sub");
+    custom_section(&mut component, "adjutant:manifest", &manifest.to_json());
+    component
+}
+
+fn new(component: Vec<u8>) -> NewPlugin {
+    NewPlugin {
+        component,
+        ..NewPlugin::default()
+    }
+}
+
+/// Records by their keys.
+type Stored = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Stops the host, stores something of its own, and starts again.
+async fn with_stored(bench: Bench, puts: Stored) -> Bench {
+    bench.host.shutdown().await;
+    let engine = RedbEngine::open(bench.folder.path().join("store"), RedbOptions::default()).await;
+    let store = Store::open(Arc::new(engine.expect("a database")), Options::default()).await;
+    let store = store.expect("a store");
+    let epoch = store.acquire(records::HOST).await.expect("the partition");
+    let op = *uuid::Uuid::now_v7().as_bytes();
+    let mut batch = Batch::new(records::HOST, op, epoch);
+    let puts = puts.into_iter();
+    batch.put = puts.map(|(key, value)| (key, Some(value))).collect();
+    store.commit(batch).await.expect("stored");
+    store.close().await;
+    Bench::start_in(bench.folder, HostOptions::default()).await
+}
+
+/// A component whose manifest no host takes now, as if it was registered before that was so; with what is
+/// stored of it.
+fn outdated(known: &Plugin) -> (Vec<u8>, Plugin, Stored) {
+    let manifest = Manifest {
+        config_schema: Some(json!({"type": 7})),
+        ..Manifest::new("mine", "0.5.0", World::Subordinate)
+    };
+    let mut component = common::wasm("scripted-sub");
+    custom_section(&mut component, "adjutant:manifest", &manifest.to_json());
+    let digest = Sha256::digest(&component);
+    let digest = digest.iter().map(|byte| format!("{byte:02x}"));
+    let plugin = Plugin {
+        version: manifest.version.clone(),
+        digest: format!("sha256:{}", digest.collect::<String>()),
+        ..known.clone()
+    };
+    let puts = vec![
+        (
+            records::plugin_key("mine", "0.5.0"),
+            records::encode(&plugin),
+        ),
+        (
+            records::manifest_key(&plugin.digest),
+            records::encode(&manifest),
+        ),
+    ];
+    (component, plugin, puts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_manifest_that_this_host_refuses_keeps_its_own_version_only_from_starting() {
+    let bench = Bench::start().await;
+    let added = bench.host.add_plugin(new(described("1.0.0"))).await;
+    let (component, old, puts) = outdated(&added.expect("it is added"));
+    let file = bench.folder.path().join("plugins").join(hex(&old.digest));
+    std::fs::write(&file, &component).expect("it is written");
+    let bench = with_stored(bench, puts).await;
+    let view = bench.host.plugin("mine@0.5.0").expect("it is there");
+    let why = view.unusable.expect("it says why");
+    assert!(why.contains("cannot be used by this host (/"), "{why}");
+    let team = ["worker", "held", "other"].into_iter();
+    let team = team.zip(["mine", "mine@0.5.0", "scripted-sub"]);
+    let team = team.map(|(name, plugin)| agent(name, plugin, None));
+    bench.team(team.collect()).await;
+    bench.script("held", json!([{"greet": true}])).await;
+    let held = bench.host.agent(bench.workspace, "held").await;
+    let held = held.expect("the agent").held.expect("nothing starts");
+    assert!(held.contains(&why) && held.contains("mine@0.5.0"), "{held}");
+    for name in ["worker", "other"] {
+        let id = bench.script(name, json!([{"greet": true}])).await;
+        assert_eq!(bench.over(id).await.status, Status::Done);
+    }
+    // Whoever makes it active is told too, and so is who installs it.
+    let step = Step::Activate("0.5.0".to_owned());
+    let refused = bench.host.step_plugin("mine", step, &how()).await;
+    assert!(
+        matches!(&refused, Err(HostError::Refused(Refusal::Conflict(said))) if said.contains(&why)),
+        "{refused:?}"
+    );
+    let refused = bench.host.add_plugin(new(component)).await;
+    assert!(
+        matches!(&refused, Err(HostError::Refused(Refusal::Invalid(_)))),
+        "{refused:?}"
+    );
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_of_a_manifest_is_read_from_the_component_or_mended_by_installing_it_again()
+ {
+    let bench = Bench::start().await;
+    let added = bench.host.add_plugin(new(described("1.0.0"))).await;
+    let digest = added.expect("it is added").digest;
+    let agents = ["worker", "waiter"].map(|name| agent(name, "mine", None));
+    bench.team(agents.to_vec()).await;
+    let damaged = || vec![(records::manifest_key(&digest), vec![9, 1])];
+    let bench = with_stored(bench, damaged()).await;
+    let view = bench.host.plugin("mine").expect("it is there");
+    assert!(view.unusable.is_none() && view.manifest.is_some());
+    assert_eq!(worked(&bench).await.status, Status::Done);
+
+    let waits = json!([{"ask": {"member": "ann", "text": "well?"}}]);
+    let waits = bench.script("waiter", waits).await;
+    bench
+        .until(|event| matches!(event, EventKind::RunWaiting { .. }))
+        .await;
+    let file = bench.folder.path().join("plugins").join(hex(&digest));
+    std::fs::write(&file, b"nothing of it").expect("it is damaged");
+    let bench = with_stored(bench, damaged()).await;
+    let view = bench.host.plugin("mine").expect("it is there");
+    assert!(view.unusable.is_some() && view.manifest.is_none());
+    let id = bench.script("worker", json!([{"greet": true}])).await;
+    let held = bench.host.agent(bench.workspace, "worker").await;
+    assert!(held.expect("the agent").held.is_some());
+    // A run in flight does not go on without what bounds it.
+    let (author, text) = ("ann".to_owned(), "go on".to_owned());
+    let host = &bench.host;
+    let told = host.post_message(bench.workspace, waits, author, text, None);
+    told.await.expect("it is told");
+    assert_eq!(bench.over(waits).await.status, Status::Failed);
+    let again = bench.host.add_plugin(new(described("1.0.0"))).await;
+    again.expect("it is mended");
+    assert_eq!(bench.over(id).await.status, Status::Done);
+    let bench = bench.restart().await;
+    let view = bench.host.plugin("mine").expect("it is there");
+    assert!(view.unusable.is_none() && view.manifest.is_some());
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_component_is_mended_by_installing_it_again() {
+    let bench = Bench::start().await;
+    let component = variant(1);
+    let named = || NewPlugin::named("mine", "1.0.0", component.clone());
+    let added = bench.host.add_plugin(named()).await.expect("it is added");
+    bench.team(vec![agent("worker", "mine", None)]).await;
+    let file: PathBuf = bench.folder.path().join("plugins").join(hex(&added.digest));
+    let damages: [&dyn Fn(); 3] = [
+        &|| std::fs::write(&file, b"nothing of it").expect("it is damaged"),
+        &|| std::fs::write(&file, variant(2)).expect("it is another one"),
+        &|| std::fs::remove_file(&file).expect("it is gone"),
+    ];
+    let mut bench = bench;
+    for damage in damages {
+        damage();
+        bench = bench.restart().await;
+        let ticket = worked(&bench).await;
+        assert_eq!(ticket.status, Status::Failed, "{}", ticket.summary);
+        bench
+            .host
+            .add_plugin(named())
+            .await
+            .expect("it is the same");
+        assert_eq!(std::fs::read(&file).expect("it is there"), component);
+        assert_eq!(worked(&bench).await.status, Status::Done);
+        bench = bench.restart().await;
+        assert_eq!(worked(&bench).await.status, Status::Done);
+    }
+    let another = NewPlugin::named("mine", "1.0.0", variant(2));
+    let refused = bench.host.add_plugin(another).await;
+    assert!(
+        matches!(refused, Err(HostError::Refused(Refusal::Conflict(_)))),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read(&file).expect("it is there"), component);
+    bench.host.shutdown().await;
+}

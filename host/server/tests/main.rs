@@ -1,0 +1,4 @@
+//! The API over real HTTP.
+
+mod http;
+mod support;

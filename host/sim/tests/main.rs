@@ -1,0 +1,4 @@
+//! Simulated worlds, and hosts on paused time.
+
+mod seeds;
+mod stopping;
