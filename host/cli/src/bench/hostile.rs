@@ -79,8 +79,9 @@ struct Line {
 #[derive(Debug, Serialize)]
 struct Answer {
     lines: Vec<Line>,
-    /// Of this process, once each kind was there and the neighbour has run alone, and in the end.
-    rss_mib: [f64; 2],
+    /// Of this process, once each kind was there and the neighbour has run alone; after all that is
+    /// measured; and after each kind was there once more, for as long.
+    rss_mib: [f64; 3],
     /// Places of the engine that are taken in the end.
     places_taken: usize,
 }
@@ -164,9 +165,17 @@ async fn measure(
         });
         before = after;
     }
+    let rss_after = rss_mib();
+    if !quiet {
+        eprintln!("all once more, for what stays in memory …");
+    }
+    for kind in modes {
+        beside(host, hostile, &[kind], alone()).await?;
+    }
+    rest(bare).await?;
     Ok(Answer {
         lines,
-        rss_mib: [rss_before, rss_mib()],
+        rss_mib: [rss_before, rss_after, rss_mib()],
         places_taken: bare.engine.permits().total() as usize
             - bare.engine.permits().available_permits(),
     })
@@ -371,11 +380,12 @@ fn render(answer: &Answer) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let [small, large] = answer.rss_mib;
+    let [warm, once, twice] = answer.rss_mib;
     let worst = answer.lines.iter().map(|line| line.ratio);
     format!(
         "{table}\nAt worst {:.2} times the neighbour's p99 alone.\n\
-         Memory (RSS): {small:.0} MiB when warm, {large:.0} MiB in the end; {} places still taken.",
+         Memory (RSS): {warm:.0} MiB when warm, {once:.0} MiB then, {twice:.0} MiB after each once more; {} places \
+         still taken.",
         worst.fold(0.0, f64::max),
         answer.places_taken
     )

@@ -21,11 +21,9 @@ impl<'a> Expected<'a> {
             _ => None,
         };
         // It becomes a part of a URL.
-        let fits = |hasher: &Box<dyn DynDigest + Send>| {
-            let plain = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-            digits.len() == 2 * hasher.output_size() && digits.bytes().all(plain)
-        };
-        match hasher.filter(fits) {
+        let plain = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let plain = digits.bytes().all(plain);
+        match hasher.filter(|hasher| plain && digits.len() == 2 * hasher.output_size()) {
             Some(hasher) => Ok(Expected { text, hasher }),
             None => Err(format!(
                 "{:?} is no digest that can be checked",

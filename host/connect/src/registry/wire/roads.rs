@@ -45,7 +45,7 @@ impl Roads {
             "https" => true,
             "http" if self.root.scheme() == "http" => {
                 let place = place(url);
-                let named = self.options.plain_http.iter().any(|named| *named == place);
+                let named = self.options.plain_http.contains(&place);
                 named || self.is_same_host(url) && self.options.is_plain(&place)
             }
             _ => false,
