@@ -23,20 +23,18 @@ pub(crate) struct Component {
 /// What is left behind by tools, and never a source.
 const PRODUCTS: [&str; 4] = ["target", "node_modules", "__pycache__", ".adjutant"];
 
-/// A language's script interpreters; none where it has none of its own.
-pub(crate) fn interpreters(language: &Language) -> Option<Vec<Component>> {
-    let folder = match language.interpreters.ok()? {
+/// A language's script interpreters.
+pub(crate) fn interpreters(language: &Language) -> Vec<Component> {
+    let folder = match language.interpreters {
         Interpreters::Built(folder) => root().join("plugins").join(folder),
-        Interpreters::Kept(version) => return Some(kept::components(version)),
+        Interpreters::Kept(version) => return kept::components(version),
     };
     // What the three share may lie beside them, or beside those of the language next to it.
     let beside = sdk(language).with_file_name("conformance");
     let shared = common(language) + &hash(&[&folder, &beside]);
-    Some(
-        WORLDS
-            .map(|world| component(&folder.join(world), &shared))
-            .into(),
-    )
+    WORLDS
+        .map(|world| component(&folder.join(world), &shared))
+        .into()
 }
 
 /// A language's three examples; none where it has none.
@@ -53,8 +51,8 @@ pub(crate) fn examples(language: &Language) -> Option<Vec<Component>> {
 /// The folder of a language's SDK.
 fn sdk(language: &Language) -> PathBuf {
     let built = match language.interpreters {
-        Ok(Interpreters::Built(folder)) => Some(folder),
-        Ok(Interpreters::Kept(_)) | Err(_) => None,
+        Interpreters::Built(folder) => Some(folder),
+        Interpreters::Kept(_) => None,
     };
     let projects = built.or(language.examples).expect("it has projects");
     let folder = projects.split('/').next().expect("a folder");

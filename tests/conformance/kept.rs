@@ -26,7 +26,7 @@ static LANGUAGES: LazyLock<Vec<Language>> = LazyLock::new(|| {
         Language {
             name: format!("contract {version}").leak(),
             key: format!("contract-{version}").leak(),
-            interpreters: Ok(Interpreters::Kept(version)),
+            interpreters: Interpreters::Kept(version),
             examples: None,
             // A scenario that calls what a version has not yet is named here for that version.
             exceptions: &[],

@@ -10,8 +10,8 @@ pub(crate) struct Language {
     pub(crate) name: &'static str,
     /// Its name in paths and names.
     pub(crate) key: &'static str,
-    /// Its script interpreters, or why it has none of its own.
-    pub(crate) interpreters: Result<Interpreters, &'static str>,
+    /// Its script interpreters.
+    pub(crate) interpreters: Interpreters,
     /// The folder below `plugins/` with its three examples.
     pub(crate) examples: Option<&'static str>,
     /// Scenarios that are not for it, and why.
@@ -32,59 +32,60 @@ pub(crate) const LANGUAGES: [Language; 7] = [
     Language {
         name: "Rust",
         key: "rust",
-        interpreters: Ok(Interpreters::Built("rust/conformance")),
+        interpreters: Interpreters::Built("rust/conformance"),
         examples: Some("rust"),
         exceptions: &[],
     },
     Language {
         name: "JavaScript",
         key: "javascript",
-        interpreters: Ok(Interpreters::Built("javascript/conformance")),
+        interpreters: Interpreters::Built("javascript/conformance"),
         examples: Some("javascript"),
-        exceptions: &[(
-            "numbers above 2^53",
-            "JavaScript's numbers are exact up to 9007199254740991; the SDK refuses larger ones with a \
-             TypeError instead of rounding them.",
-        )],
+        exceptions: &[LARGE_NUMBERS],
     },
     Language {
         name: "TypeScript",
         key: "typescript",
-        interpreters: Err(
-            "TypeScript is JavaScript once it is built, with the same SDK: see there.",
-        ),
+        interpreters: Interpreters::Built("javascript/typescript/conformance"),
         examples: Some("javascript/typescript"),
-        exceptions: &[],
+        exceptions: &[LARGE_NUMBERS],
     },
     Language {
         name: "Python",
         key: "python",
-        interpreters: Ok(Interpreters::Built("python/conformance")),
+        interpreters: Interpreters::Built("python/conformance"),
         examples: Some("python"),
         exceptions: &[],
     },
     Language {
         name: "C",
         key: "c",
-        interpreters: Ok(Interpreters::Built("c/conformance")),
+        interpreters: Interpreters::Built("c/conformance"),
         examples: Some("c"),
         exceptions: &[],
     },
     Language {
         name: "C++",
         key: "cpp",
-        interpreters: Ok(Interpreters::Built("c/cpp/conformance")),
+        interpreters: Interpreters::Built("c/cpp/conformance"),
         examples: Some("c/cpp"),
         exceptions: &[],
     },
     Language {
         name: "Go",
         key: "go",
-        interpreters: Ok(Interpreters::Built("go/conformance")),
+        interpreters: Interpreters::Built("go/conformance"),
         examples: Some("go"),
         exceptions: &[],
     },
 ];
+
+/// What JavaScript and TypeScript cannot do.
+const LARGE_NUMBERS: (&str, &str) = (
+    "numbers above 2^53",
+    "JavaScript's numbers are exact up to 9007199254740991; the SDK refuses larger ones with a \
+     TypeError instead of rounding them.",
+);
 
 /// The three worlds.
 pub(crate) const WORLDS: [&str; 3] = ["selector", "subordinate", "boss"];

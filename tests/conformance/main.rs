@@ -61,7 +61,7 @@ fn every_language_does_the_same() {
         .iter()
         .map(|language| Entry {
             language: *language,
-            interpreters: matrix.made(language, || components::interpreters(language)),
+            interpreters: matrix.made(language, || Some(components::interpreters(language))),
             examples: matrix.made(language, || components::examples(language)),
         })
         .collect();
@@ -117,10 +117,8 @@ fn play(entries: &[Entry], matrix: &Matrix, casts: &[Option<Cast<'_>>], host: Ho
                 matrix.not(scenario.name, &entry.language, why);
                 continue;
             }
-            match entry.language.interpreters {
-                Ok(_) if casts[at].is_none() => {}
-                Ok(_) => jobs.push_back((scenario, at)),
-                Err(why) => matrix.not(scenario.name, &entry.language, why),
+            if casts[at].is_some() {
+                jobs.push_back((scenario, at));
             }
         }
     }
@@ -176,12 +174,10 @@ fn office(entries: &[Entry], matrix: &Matrix) {
     for entry in entries {
         let language = &entry.language;
         let find = |all: &[Three]| all.iter().position(|three| three.key == language.key);
-        match (find(&scripted), language.interpreters) {
-            (Some(at), _) => matrix.fill(teams::MIXED, language, || {
+        if let Some(at) = find(&scripted) {
+            matrix.fill(teams::MIXED, language, || {
                 teams::mixed(&server, &scripted, at)
-            }),
-            (None, Err(why)) => matrix.not(teams::MIXED, language, why),
-            (None, Ok(_)) => {}
+            });
         }
         match find(&examples) {
             Some(at) => {
@@ -213,13 +209,6 @@ fn yard(entries: &[Entry], matrix: &Matrix) {
         all.filter_map(|(entry, cast)| Some(Player::new(entry.language, cast.as_ref()?)))
             .collect()
     };
-    for entry in entries {
-        if let Err(why) = entry.language.interpreters {
-            for (row, _) in crashes::ROWS {
-                matrix.not(row, &entry.language, why);
-            }
-        }
-    }
     crashes::run(&mut server, &repo, &players, matrix);
 }
 

@@ -321,7 +321,7 @@ fn fine() -> Vec<u8> {
 }
 
 #[test]
-fn a_full_compile_queue_answers_503_with_retry_after() {
+fn a_full_compile_queue_answers_429_with_retry_after() {
     let server = configured("[plugins]\ncompile_ms = 8000\ncompile_queue = 0\n");
     working(&server);
     let limits = server.get("/v1/status").ok()["plugins"].clone();
@@ -332,7 +332,7 @@ fn a_full_compile_queue_answers_503_with_retry_after() {
         let upload = threads.spawn(|| server.upload("slow", "1.0.0", bombs::slow()));
         crate::support::until("a compiler", || compiler(&server));
         let reply = server.upload("fine", "1.0.0", late.clone());
-        assert_eq!(reply.status, 503, "{}", reply.text);
+        assert_eq!(reply.status, 429, "{}", reply.text);
         assert!(reply.text.contains("`compile_queue`"), "{}", reply.text);
         assert!(reply.headers.contains_key("retry-after"));
         unchanged.check("a full queue");

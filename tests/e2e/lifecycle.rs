@@ -385,6 +385,16 @@ fn a_pin_holds_against_an_upload_and_a_rollback_is_one_word() {
     assert!(!plugin(&["inspect", "nobody"]).complaint(3).is_empty());
 }
 
+/// Why nothing starts for an agent.
+fn held(server: &Server, agent: &str) -> String {
+    server.wait("the agent to be held", |client| {
+        let agents = client.get("/v1/agents").ok();
+        let agents = agents["items"].as_array().expect("a page").clone();
+        let agent = agents.into_iter().find(|one| one["name"] == agent)?;
+        agent["held"].as_str().map(ToOwned::to_owned)
+    })
+}
+
 #[test]
 fn a_drained_version_ends_what_it_has_and_without_another_tickets_wait_and_say_why() {
     let mut server = greeter(Setup::default(), 4);
@@ -397,7 +407,7 @@ fn a_drained_version_ends_what_it_has_and_without_another_tickets_wait_and_say_w
     assert_eq!(drained["active"], "1.0.0");
     assert_eq!(drained["draining"][0]["runs"], 1);
     assert_eq!(drained["draining"][0]["drained_at"], Value::Null);
-    // What names it takes the active one.
+    // Who names it gets no other in its place, and waits.
     server.apply(&team(
         None,
         [
@@ -405,9 +415,10 @@ fn a_drained_version_ends_what_it_has_and_without_another_tickets_wait_and_say_w
             agent("exact", "greeter@2.0.0"),
         ],
     ));
-    let id = server.tell("exact", "Greet", json!([{"greet": true}]));
-    server.done(&id);
-    assert_eq!(versions_of(&server, &id), ["1.0.0"]);
+    let exact = server.tell("exact", "Greet", json!([{"greet": true}]));
+    let why = held(&server, "exact");
+    assert!(why.contains("plugin greeter@2.0.0 is drained"), "{why}");
+    assert_eq!(server.ticket(&exact)["status"], "open");
     server.kill();
     server.restart();
     // Its last run ends on it, and then it is drained.
@@ -430,12 +441,7 @@ fn a_drained_version_ends_what_it_has_and_without_another_tickets_wait_and_say_w
     // Without any version left, tickets wait.
     step(&server, "greeter", "drain", &json!({"version": "1.0.0"})).ok();
     let id = give(&server, json!([{"greet": true}]));
-    let held = server.wait("the agent to be held", |client| {
-        let agents = client.get("/v1/agents").ok();
-        let agents = agents["items"].as_array().expect("a page").clone();
-        let worker = agents.into_iter().find(|one| one["name"] == "worker")?;
-        worker["held"].as_str().map(ToOwned::to_owned)
-    });
+    let held = held(&server, "worker");
     assert!(
         held.contains("plugin greeter has no active version"),
         "{held}"

@@ -31,6 +31,9 @@ pub const TICK: Duration = Duration::from_millis(2);
 /// written; and bytes of a table.
 const KEPT_MEMORY: usize = 256 << 10;
 const KEPT_TABLE: usize = 16 << 10;
+/// How many components may be looked at a time at least, however few processors there are: reading one may
+/// be slow, and that takes no processor.
+const LOOKS: usize = 4;
 
 /// Frames of a guest's stack that an error shows at most.
 const BACKTRACE_FRAMES: usize = 32;
@@ -165,7 +168,7 @@ impl Engine {
             compiler: options.compiler.clone(),
             cache,
             wasi,
-            compiling: CompileQueue::new(options.compile_queue, processors()),
+            compiling: CompileQueue::new(options.compile_queue, processors().max(LOOKS)),
         })))
     }
 

@@ -182,21 +182,49 @@ fn reason(error: &wasmtime::Error) -> String {
     causes.join(": ")
 }
 
+/// The guest's frames, the innermost first, those that were inlined among them.
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
-    let name = |frame: &wasmtime::FrameInfo| {
-        let symbol = frame.symbols().iter().find_map(|symbol| {
-            let name = symbol.name()?;
-            Some(match (symbol.file(), symbol.line()) {
-                (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-                _ => name.to_owned(),
-            })
-        });
-        symbol
-            .or_else(|| frame.func_name().map(str::to_owned))
-            .unwrap_or_else(|| format!("function {}", frame.func_index()))
-    };
-    backtrace.frames().iter().map(name).collect()
+    let mut frames = Vec::new();
+    for frame in backtrace.frames() {
+        let before = frames.len();
+        for symbol in frame.symbols() {
+            let Some(name) = symbol.name() else { continue };
+            frames.push(match (symbol.file(), symbol.line()) {
+                (Some(file), Some(line)) => format!("{} ({file}:{line})", demangled(name)),
+                _ => demangled(name),
+            });
+        }
+        if frames.len() == before {
+            frames.push(match frame.func_name() {
+                Some(name) => demangled(name),
+                None => format!("function {}", frame.func_index()),
+            });
+        }
+    }
+    // How Rust's library panics tells nobody where the strategy was.
+    let own = frames.iter().position(|frame| !is_panic(frame));
+    frames.drain(..own.unwrap_or_default());
+    frames
+}
+
+/// A symbol as its author wrote it, where that can be told.
+fn demangled(name: &str) -> String {
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        return format!("{rust:#}");
+    }
+    let cpp = cpp_demangle::Symbol::new(name);
+    cpp.ok()
+        .and_then(|symbol| symbol.demangle().ok())
+        .unwrap_or_else(|| name.to_owned())
+}
+
+fn is_panic(frame: &str) -> bool {
+    const OF_THE_LIBRARY: [&str; 7] = [
+        "abort", "core::", "std::", "alloc::", "__rust", "rust_", "<",
+    ];
+    OF_THE_LIBRARY.iter().any(|start| frame.starts_with(start))
+        && (frame.contains("/rustc/") || !frame.contains(" ("))
 }

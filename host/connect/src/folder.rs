@@ -4,7 +4,8 @@
 //! - A file is handed out when it has stayed the same for a moment, and again each time that it has
 //!   changed and settled again. So one that is copied slowly is at worst handed out too early, and
 //!   then once more.
-//! - Nothing is missed for good: what the system tells only makes the next look come sooner.
+//! - Nothing is missed for good: what the system tells only makes the next look come sooner, and a folder
+//!   that cannot be read for a while is not taken for an empty one.
 //! - No look holds up a thread that others' tasks run on.
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -38,6 +39,8 @@ pub struct Folder {
     looked: bool,
     /// Files of the kind that the last look left alone.
     left_alone: Arc<AtomicUsize>,
+    /// Whether the last look found that the folder cannot be read.
+    unreadable: bool,
 }
 
 /// What a file looked like, and what the one beside it did.
@@ -84,6 +87,7 @@ impl Folder {
             seen: HashMap::new(),
             looked: false,
             left_alone: Arc::default(),
+            unreadable: false,
         })
     }
 
@@ -99,8 +103,11 @@ impl Folder {
     }
 
     /// All files that are there now, as they are.
-    pub async fn present(&mut self) -> Vec<PathBuf> {
-        let files = self.files().await.unwrap_or_default();
+    ///
+    /// # Errors
+    /// Where the folder cannot be read, or not all of it. Nothing has changed then.
+    pub async fn present(&mut self) -> io::Result<Vec<PathBuf>> {
+        let files = self.files().await?;
         let mut files: Vec<_> = files.into_iter().collect();
         files.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.seen.clear();
@@ -111,23 +118,18 @@ impl Folder {
             };
             self.seen.insert(path.clone(), seen);
         }
-        files.into_iter().map(|(path, _)| path).collect()
+        Ok(files.into_iter().map(|(path, _)| path).collect())
     }
 
     /// Waits for the next file that is new or changed, and has settled. Can be dropped at any time.
     pub async fn next(&mut self) -> PathBuf {
         loop {
             if self.looked {
-                let settling = self
-                    .seen
-                    .values()
-                    .any(|seen| seen.handed_out != Some(seen.last));
-                let pause = if settling { SETTLED } else { LOOK };
-                if settling {
-                    tokio::time::sleep(pause).await;
+                if self.is_settling() {
+                    tokio::time::sleep(SETTLED).await;
                 } else {
                     // Where nobody tells, time does.
-                    let _ = tokio::time::timeout(pause, told(&mut self.changed)).await;
+                    let _ = tokio::time::timeout(LOOK, told(&mut self.changed)).await;
                 }
             }
             self.looked = true;
@@ -139,15 +141,29 @@ impl Folder {
         }
     }
 
+    /// Whether the next look is to come soon, for a file may have settled by then. In a folder that cannot
+    /// be read none does.
+    fn is_settling(&self) -> bool {
+        let mut seen = self.seen.values();
+        !self.unreadable && seen.any(|seen| seen.handed_out != Some(seen.last))
+    }
+
     /// Looks at all files; gives back one that is the same as at the last look.
     async fn look(&mut self) -> Option<PathBuf> {
         let files = match self.files().await {
             Ok(files) => files,
             Err(error) => {
-                tracing::warn!(path = %self.path.display(), %error, "the folder cannot be read");
+                // Told once, however often it is looked at meanwhile.
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    tracing::warn!(path = %self.path.display(), %error, every = ?LOOK,
+                        "the folder cannot be read; it is looked at again until it can");
+                }
                 return None;
             }
         };
+        if std::mem::take(&mut self.unreadable) {
+            tracing::info!(path = %self.path.display(), "the folder can be read again");
+        }
         self.seen.retain(|path, _| files.contains_key(path));
         let mut settled = None;
         for (path, look) in files {
@@ -182,7 +198,9 @@ impl Folder {
 fn list(path: &Path, extension: &str, beside: &str) -> io::Result<(HashMap<PathBuf, Look>, usize)> {
     let mut names = BinaryHeap::new();
     let mut left_alone = 0;
-    for entry in std::fs::read_dir(path)?.flatten() {
+    for entry in std::fs::read_dir(path)? {
+        // What is left out now would be new later.
+        let entry = entry?;
         let name = entry.file_name();
         let hidden = name.as_encoded_bytes().starts_with(b".");
         let kind = Path::new(&name).extension();
@@ -239,7 +257,7 @@ mod tests {
         let (root, mut folder) = folder();
         let at = |name: &str| folder_path(root.path()).join(name);
         std::fs::write(at("before.wasm"), "1").expect("written");
-        assert_eq!(folder.present().await, [at("before.wasm")]);
+        assert_eq!(present(&mut folder).await, [at("before.wasm")]);
         std::fs::write(at("early.wasm"), "1").expect("written");
         assert_eq!(folder.next().await, at("early.wasm"));
         for other in ["notes.txt", ".hidden.wasm", "x.wasm.part", "wasm"] {
@@ -288,12 +306,12 @@ mod tests {
         let last = folder_path(root.path()).join("z.wasm");
         std::fs::write(&last, "1").expect("written");
         let left_alone = folder.left_alone();
-        assert_eq!(folder.present().await, std::slice::from_ref(&last));
+        assert_eq!(present(&mut folder).await, std::slice::from_ref(&last));
         assert_eq!(left_alone.load(Ordering::Relaxed), 0);
         for number in 0..MOST_FILES {
             std::fs::write(root.path().join(format!("m{number}.wasm")), "").expect("written");
         }
-        let present = folder.present().await;
+        let present = present(&mut folder).await;
         assert_eq!(present.len(), MOST_FILES);
         assert!(!present.contains(&last), "the last one by name");
         assert_eq!(left_alone.load(Ordering::Relaxed), 1);
@@ -310,7 +328,7 @@ mod tests {
             // Of that the system tells.
             told(&mut folder.changed).await;
         }
-        folder.present().await;
+        present(&mut folder).await;
         let quiet = Duration::from_millis(200);
         while tokio::time::timeout(quiet, folder.changed.recv())
             .await
@@ -323,10 +341,42 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_read_for_a_while_is_not_an_empty_one() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (path, away) = (root.path().join("watched"), root.path().join("away"));
+        std::fs::create_dir(&path).expect("made");
+        let mut folder = Folder::watch(&path, "wasm", "minisig").expect("it is there");
+        let file = folder_path(&path).join("a.wasm");
+        std::fs::write(&file, "1").expect("written");
+        std::fs::rename(&path, &away).expect("moved");
+        assert!(
+            folder.present().await.is_err(),
+            "nobody knows what is there"
+        );
+        std::fs::rename(&away, &path).expect("moved back");
+        assert_eq!(present(&mut folder).await, std::slice::from_ref(&file));
+
+        // A file that settles does not make it be looked at, and told of, again and again.
+        std::fs::write(&file, "22").expect("written");
+        assert_eq!(folder.look().await, None);
+        assert!(folder.is_settling());
+        std::fs::rename(&path, &away).expect("moved");
+        assert_eq!(folder.look().await, None);
+        assert!(folder.unreadable && !folder.is_settling());
+        std::fs::rename(&away, &path).expect("moved back");
+        assert_eq!(folder.look().await, Some(file));
+        assert!(!folder.unreadable);
+    }
+
     #[test]
     fn no_folder_is_an_error() {
         let root = tempfile::tempdir().expect("a folder");
         assert!(Folder::watch(&root.path().join("none"), "wasm", "minisig").is_err());
+    }
+
+    async fn present(folder: &mut Folder) -> Vec<PathBuf> {
+        folder.present().await.expect("it can be read")
     }
 
     fn folder_path(path: &Path) -> PathBuf {

@@ -57,17 +57,33 @@ pub struct RegistryOptions {
     pub max_manifest: u64,
     /// Bytes that any other answer may have, such as a token. 1 MiB.
     pub max_answer: u64,
-    /// Registries, as `host` or `host:port`, that are spoken to over plain HTTP. Those on this machine
-    /// always are.
+    /// Registries, as `host` or `host:port`, that are spoken to over plain HTTP, and through no proxy. Those
+    /// on this machine always are.
     pub plain_http: Vec<String>,
     /// How long one pull or push may take. 120 s.
     pub timeout: Duration,
 }
 
 impl RegistryOptions {
-    /// Whether a host, with its port where it is not the usual one, is spoken to over plain HTTP.
-    fn is_plain(&self, host: &str) -> bool {
-        self.plain_http.iter().any(|named| named == host) || is_this_machine(host)
+    /// Whether a registry, as a reference names it, is spoken to over plain HTTP. One without a port is
+    /// another one than that at port 80: it is encrypted unless it is named so.
+    fn is_plain(&self, registry: &str) -> bool {
+        let is_named = |wanted: &str| {
+            let mut all = self.plain_http.iter();
+            all.any(|named| named.eq_ignore_ascii_case(wanted))
+        };
+        let bare = registry.strip_suffix(":80");
+        is_named(registry) || bare.is_some_and(is_named) || is_this_machine(registry)
+    }
+
+    /// Whether a place is named that a plain HTTP address leads to, by its host, and its port where that is
+    /// not 80.
+    fn names(&self, place: &str) -> bool {
+        let mut all = self.plain_http.iter();
+        all.any(|named| {
+            let named = named.strip_suffix(":80").unwrap_or(named);
+            named.eq_ignore_ascii_case(place)
+        })
     }
 }
 

@@ -342,6 +342,7 @@ impl Dispatcher {
             Msg::Stop { done } => {
                 self.ending = true;
                 self.stopping = Some(done);
+                self.shelf.free_no_more();
                 self.drop_runs(|_| true);
             }
         }

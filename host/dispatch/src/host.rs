@@ -573,7 +573,7 @@ impl Host {
     }
 }
 
-fn full(what: String) -> HostError {
+pub(crate) fn full(what: String) -> HostError {
     HostError::Full {
         what,
         retry_after_s: 5,

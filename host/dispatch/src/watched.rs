@@ -15,14 +15,18 @@ use crate::plugins::NewPlugin;
 use crate::sources::{Found, SIGNATURE_EXTENSION, digest_of, read_component};
 use adjutant_connect::{Folder, MOST_FILES};
 use adjutant_model::{MANIFEST_SECTION, Manifest, Origin, PluginRef, Refusal, Timestamp};
-use retries::{MOST_TRIES, Retries};
+use retries::{FIRST_PAUSE, LONGEST_PAUSE, MOST_TRIES, Retries};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+/// How long [`Host::first_look`] waits where the folder cannot be read.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What has become of the folder's files.
 #[derive(Clone, Debug)]
@@ -81,12 +85,12 @@ impl Watched {
         })
     }
 
-    /// Which of these files lie in the folder.
+    /// Which of these files lie in the folder. One of which that cannot be told just now does.
     async fn there(&self, names: Vec<String>) -> HashSet<String> {
         let path = self.path.clone();
         let look = move || {
-            let there = names.into_iter().filter(|name| path.join(name).exists());
-            there.collect()
+            let is_there = |name: &String| path.join(name).try_exists().unwrap_or(true);
+            names.into_iter().filter(is_there).collect()
         };
         // An error says that looking panicked; then nothing is known to be there.
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
@@ -124,7 +128,8 @@ impl Host {
         })
     }
 
-    /// Waits until all files have been looked at that were in the watched folder when the host started.
+    /// Waits until all files have been looked at that were in the watched folder when the host started; no
+    /// longer than some seconds for a folder that cannot be read.
     pub async fn first_look(&self) {
         if let Some(watched) = &self.inner.sources.watched {
             let mut looked = watched.looked.subscribe();
@@ -146,6 +151,7 @@ impl Host {
             let watching = Watching {
                 host: Arc::downgrade(&self.inner),
                 retries: Retries::default(),
+                forgets: false,
             };
             tokio::spawn(watching.run(self.inner.messages.clone(), folder));
         }
@@ -165,6 +171,8 @@ impl Host {
             && shelf.was_dropped(&digest, version)
             && !self.has_version(version, &digest)
         {
+            // It may have another name now, under which it is known at the next start.
+            shelf.note_dropped(&digest, version, file).await?;
             return Err(Unfit::for_good(format!(
                 "{version} was removed, and its file does not bring it back: copy the file here once more, \
                  or install it, to have it again"
@@ -189,15 +197,16 @@ impl Host {
         known.is_some_and(|known| known.digest == digest)
     }
 
-    /// Forgets what the folder has brought in and does not hold any more.
-    async fn forget_gone(&self, watched: &Watched) {
+    /// Forgets what the folder has brought in and does not hold any more. Whether that is stored.
+    async fn forget_gone(&self, watched: &Watched) -> bool {
         let shelf = &self.inner.shelf;
         let there = watched.there(shelf.dropped_files()).await;
         let forgotten = shelf.forget_dropped(|file| !there.contains(file)).await;
-        if let Err(error) = forgotten {
+        if let Err(error) = &forgotten {
             // It is tried again when there is more.
             tracing::debug!(%error, "gone files of the watched folder are still remembered");
         }
+        forgotten.is_ok()
     }
 }
 
@@ -251,19 +260,23 @@ fn named(component: &[u8], file: &str) -> Result<Named, String> {
 struct Watching {
     host: Weak<Inner>,
     retries: Retries,
+    /// Whether files that have gone are still to be forgotten. That waits for those that are looked at
+    /// again: one of them may be a gone one under another name.
+    forgets: bool,
 }
 
 impl Watching {
     async fn run(mut self, messages: mpsc::Sender<crate::event_loop::Msg>, mut folder: Folder) {
-        for path in folder.present().await {
+        let present = tokio::select! {
+            present = present(&mut folder, || self.tell_looked()) => present,
+            () = messages.closed() => return,
+        };
+        for path in present {
             self.look(&path, true).await;
         }
-        if let Some(inner) = self.host.upgrade()
-            && let Some(watched) = &inner.sources.watched
-        {
-            Host::of(inner.clone()).forget_gone(watched).await;
-            watched.looked.send_replace(true);
-        }
+        self.forgets = true;
+        self.forget_gone().await;
+        self.tell_looked();
         loop {
             let again = self.retries.next();
             let due = again.as_ref().map(|again| again.at);
@@ -307,8 +320,30 @@ impl Watching {
             result,
         };
         watched.note(looked_at).await;
-        if inner.shelf.count_dropped() > 2 * MOST_FILES {
-            host.forget_gone(watched).await;
+        self.forget_gone().await;
+    }
+
+    /// Forgets what has gone, where it is time to.
+    async fn forget_gone(&mut self) {
+        let Some(inner) = self.host.upgrade() else {
+            return;
+        };
+        let is_time = self.forgets && self.retries.is_empty();
+        let are_many = inner.shelf.count_dropped() > 2 * MOST_FILES;
+        if let Some(watched) = &inner.sources.watched
+            && (is_time || are_many)
+            && Host::of(inner.clone()).forget_gone(watched).await
+        {
+            self.forgets = false;
+        }
+    }
+
+    /// Lets go of those who wait for the first look.
+    fn tell_looked(&self) {
+        if let Some(inner) = self.host.upgrade()
+            && let Some(watched) = &inner.sources.watched
+        {
+            watched.looked.send_replace(true);
         }
     }
 
@@ -325,6 +360,25 @@ impl Watching {
                 "{why}; the host has looked {MOST_TRIES} times and does so no more until the file changes \
                  or the host starts again"
             ),
+        }
+    }
+}
+
+/// The files that the folder holds, as soon as it can be read. Says when nobody should wait for that any
+/// longer.
+async fn present(folder: &mut Folder, late: impl Fn()) -> Vec<PathBuf> {
+    let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    loop {
+        let error = match folder.present().await {
+            Ok(files) => return files,
+            Err(error) => error,
+        };
+        tracing::warn!(path = %folder.path().display(), %error, next_look_in = ?pause,
+            "the watched folder cannot be read");
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
+        if begun.elapsed() >= PATIENCE {
+            late();
         }
     }
 }
@@ -381,6 +435,28 @@ mod tests {
             HostError::Refused(Refusal::Conflict(text())),
         ];
         assert!(!staying.into_iter().any(|error| Unfit::from(error).passes));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_cannot_be_read_at_the_start_is_read_as_soon_as_it_can() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (path, away) = (root.path().join("watched"), root.path().join("away"));
+        std::fs::create_dir(&path).expect("made");
+        let file = path.canonicalize().expect("it is there").join("a.wasm");
+        std::fs::write(&file, "1").expect("written");
+        let mut folder = Folder::watch(&path, "wasm", "minisig").expect("it is there");
+        std::fs::rename(&path, &away).expect("moved");
+        let begun = Instant::now();
+        let late = Mutex::new(None);
+        let found = present(&mut folder, || {
+            let mut late = late.lock().expect("no panic");
+            if late.is_none() {
+                *late = Some(begun.elapsed());
+                std::fs::rename(&away, &path).expect("moved back");
+            }
+        });
+        assert_eq!(found.await, [file], "as of the start");
+        assert_eq!(*late.lock().expect("no panic"), Some(PATIENCE));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! happens twice, and whoever asks is told.
 
 use crate::common::{Bench, agent};
-use adjutant_dispatch::{HostError, HostOptions, SourceOptions, SystemClock};
+use adjutant_dispatch::{HostError, HostOptions, NewPlugin, SourceOptions, SystemClock};
 use adjutant_model::{EventKind, NewTicket, Status, TicketId, Timestamp};
 use adjutant_run::Clock;
 use adjutant_store::testing::SimDisk;
@@ -90,9 +90,16 @@ async fn a_full_disk_refuses_what_is_new_and_goes_on_by_itself() {
     let script = json!([{"ask": {"member": "ann", "text": "well?"}}, {"post": "after"}]);
     let id = bench.script("sub", script).await;
     waits(&bench).await;
+    let nobodys = NewPlugin::named("nobodys", "1.0.0", crate::common::wasm("trapper"));
+    bench.host.add_plugin(nobodys).await.expect("it is added");
     disk.hold_at_most(Some(disk.size()));
     let (acknowledged, told) = fill(&bench).await;
     assert!(told.contains("no room") && told.contains("kept"), "{told}");
+    let removed = bench.host.remove_plugin("nobodys", "1.0.0", false).await;
+    assert!(
+        matches!(removed, Err(HostError::Full { .. })),
+        "{removed:?}"
+    );
     // The next one is told at once, and reading goes on.
     let (none, told) = fill(&bench).await;
     assert!(

@@ -6,11 +6,13 @@ use crate::plugins::{custom_section, hex, how, variant};
 use adjutant_dispatch::{HostError, HostOptions, NewPlugin, PluginState, Step};
 use adjutant_model::{EventKind, Manifest, Plugin, Refusal, Status, Ticket, World};
 use adjutant_store::testing::{Call, SimDisk};
-use adjutant_store::{Batch, Options, RedbEngine, RedbOptions, Store, records};
+use adjutant_store::{Batch, CommitError, Options, RedbEngine, RedbOptions, Store, records};
+use futures::FutureExt as _;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// Gives `worker` something to do, and waits for its end.
 async fn worked(bench: &Bench) -> Ticket {
@@ -33,10 +35,7 @@ fn stands(bench: &Bench) -> Vec<(String, PluginState)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_whose_caller_leaves_while_it_is_stored_is_on_disk_and_in_memory() {
-    let folder = Arc::new(common::folder());
-    let engine = RedbEngine::open(folder.path().join("store"), RedbOptions::default()).await;
-    let gate = Gate::before(engine.expect("a database"));
-    let bench = Bench::start_on(folder, gate.clone(), HostOptions::default()).await;
+    let (bench, gate) = gated(Arc::new(common::folder())).await;
     let add = |number: u8| {
         let new = NewPlugin::named("mine", &format!("{number}.0.0"), variant(number));
         bench.host.add_plugin(new)
@@ -94,6 +93,78 @@ async fn a_change_that_may_be_on_disk_when_the_disk_fails_is_there_or_is_not_in_
         assert_eq!(stands(&bench), there, "{number}: {added:?}");
     }
     assert!(disk.failures() >= 6);
+    bench.host.shutdown().await;
+}
+
+/// A host behind a gate.
+async fn gated(folder: Arc<TempDir>) -> (Bench, Gate) {
+    let engine = RedbEngine::open(folder.path().join("store"), RedbOptions::default()).await;
+    let gate = Gate::before(engine.expect("a database"));
+    let bench = Bench::start_on(folder, gate.clone(), HostOptions::default()).await;
+    (bench, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_on_disk_though_its_registering_was_told_to_have_failed_keeps_its_component()
+ {
+    let (bench, gate) = gated(Arc::new(common::folder())).await;
+    let adding = bench.host.add_plugin(new(described("1.0.0")));
+    let added = gate.unanswered(adding).await;
+    assert!(matches!(added, Err(HostError::Unavailable(_))), "{added:?}");
+    assert_eq!(stands(&bench), []);
+    let digest = Sha256::digest(described("1.0.0"));
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let file = bench.folder.path().join("plugins").join(hex(&digest));
+    assert!(file.exists());
+    // What nobody needs goes meanwhile.
+    let other = NewPlugin::named("nobodys", "1.0.0", variant(120));
+    let other = bench.host.add_plugin(other).await.expect("it is added");
+    let others = bench.folder.path().join("plugins").join(hex(&other.digest));
+    let removed = bench.host.remove_plugin("nobodys", "1.0.0", false).await;
+    removed.expect("nobody needs it");
+    while others.exists() {
+        tokio::task::yield_now().await;
+    }
+    let bench = bench.restart().await;
+    assert_eq!(stands(&bench), [("1.0.0".to_owned(), PluginState::Active)]);
+    assert!(file.exists(), "the version has its component");
+    let view = bench.host.plugin("mine").expect("it is there");
+    assert!(view.manifest.is_some(), "and what it says of itself");
+    bench.team(vec![agent("worker", "mine", None)]).await;
+    assert_eq!(worked(&bench).await.status, Status::Done);
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_ends_removes_no_files_any_more() {
+    let (bench, gate) = gated(Arc::new(common::folder())).await;
+    let added = bench.host.add_plugin(new(described("1.0.0"))).await;
+    let digest = added.expect("it is added").digest;
+    let file = bench.folder.path().join("plugins").join(hex(&digest));
+    // The removal is stored, and what it lets go of is about to go.
+    gate.close_after(1);
+    let removed = bench.host.remove_plugin("mine", "1.0.0", false).await;
+    removed.expect("nobody needs it");
+    gate.holds_one().await;
+    let told = async {
+        // The store is closed when the wish to end was heard.
+        loop {
+            let batch = Batch::new(records::HOST, [3; 16], 0);
+            if let Some(Err(CommitError::Closed)) = bench.store.commit(batch).now_or_never() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+    };
+    tokio::join!(biased; bench.host.shutdown(), told);
+    // Comes after whoever removes files; its store is closed.
+    assert!(bench.host.backup().await.is_err());
+    assert!(file.exists(), "it is the next host's to remove");
+    let bench = Bench::start_in(bench.folder, HostOptions::default()).await;
+    while file.exists() {
+        tokio::task::yield_now().await;
+    }
     bench.host.shutdown().await;
 }
 

@@ -296,6 +296,32 @@ async fn a_version_that_agents_are_pinned_to_is_not_removed() {
     bench.host.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_selector_of_bosses_that_name_none_is_not_removed_while_they_have_tickets() {
+    let bench = bench().await;
+    add(&bench, "skills", "9.0.0", common::wasm("skills")).await;
+    let drain = Step::Drain("0.1.0".to_owned());
+    let stepped = bench.host.step_plugin("skills", drain, &how()).await;
+    stepped.expect("it takes no new choices");
+    let lone = agent("lone", "scripted-sub", None);
+    let boss = agent("boss", "scripted", None);
+    let below = agent("below", "scripted-sub", Some("boss"));
+    bench.team(vec![lone, boss, below]).await;
+    let waits = || json!([{"ask": {"member": "ann", "text": "well?"}}]);
+    for name in ["lone", "boss"] {
+        bench.script(name, waits()).await;
+    }
+    let why = text(remove(&bench, "skills", "9.0.0", false).await);
+    assert!(
+        why.contains("skills@9.0.0 is needed") && why.contains("(default/boss)"),
+        "{why}"
+    );
+    remove(&bench, "skills", "9.0.0", true)
+        .await
+        .expect("by force");
+    bench.host.shutdown().await;
+}
+
 /// A component that says what its configuration has to be.
 fn configured(version: &str, schema: Value) -> Vec<u8> {
     let manifest = Manifest {

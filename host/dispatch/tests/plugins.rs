@@ -264,3 +264,40 @@ async fn what_an_operator_removed_is_not_brought_back_by_its_file_at_the_next_st
     assert!(bench.host.plugin("mine@1.0.0").is_ok(), "it is new");
     bench.host.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_stays_so_under_other_names_and_while_one_of_equal_files_is_left() {
+    let folder = Arc::new(common::folder());
+    let watched = folder.path().join("watched");
+    std::fs::create_dir(&watched).expect("made");
+    // Which version it is says the component, whatever its file is called.
+    let manifest =
+        br#"{ "manifest": 1, "name": "mine", "version": "1.0.0", "world": "subordinate" }"#;
+    let mut bytes = common::wasm("scripted-sub");
+    custom_section(&mut bytes, "adjutant:manifest", manifest);
+    for name in ["a.wasm", "b.wasm"] {
+        std::fs::write(watched.join(name), &bytes).expect("written");
+    }
+    let bench = watching(&folder, &watched).await;
+    let removed = bench.host.remove_plugin("mine", "1.0.0", false).await;
+    removed.expect("nobody needs it");
+    bench.host.shutdown().await;
+
+    let move_on = |from: &str, to: &str| {
+        std::fs::rename(watched.join(from), watched.join(to)).expect("renamed");
+    };
+    // What happens to the files while there is no host.
+    let meanwhile: [&dyn Fn(); 5] = [
+        &|| std::fs::remove_file(watched.join("b.wasm")).expect("removed"),
+        &|| move_on("a.wasm", "c.wasm"),
+        &|| {},
+        &|| move_on("c.wasm", "a.wasm"),
+        &|| {},
+    ];
+    for (start, happens) in meanwhile.into_iter().enumerate() {
+        happens();
+        let bench = watching(&folder, &watched).await;
+        assert!(bench.host.plugin("mine").is_err(), "at start {start}");
+        bench.host.shutdown().await;
+    }
+}

@@ -357,8 +357,7 @@ impl Plugins {
     }
 
     /// The one that a new run takes, or a choice of a selector: of a name alone the active one, or the
-    /// canary where what it draws is in its share; the active one also in place of a version that is
-    /// drained.
+    /// canary where what it draws is in its share; of an exact version that one, and none in its place.
     pub fn take(
         &self,
         wanted: &PluginRef,
@@ -369,8 +368,13 @@ impl Plugins {
         let plugin = match self.rollouts.get(&wanted.name) {
             None => Some(found),
             Some(rollout) => match &wanted.version {
-                Some(_) if !rollout.drains(&found.version) => Some(found),
-                Some(_) => self.active(&wanted.name),
+                Some(_) if rollout.drains(&found.version) => {
+                    return Err(NoPlugin::Waits(format!(
+                        "plugin {wanted} is drained, so nothing new starts on it; it goes on when that \
+                         version is made active again or the agent has another one"
+                    )));
+                }
+                Some(_) => Some(found),
                 None => self.drawn(rollout, lot),
             },
         };

@@ -117,7 +117,7 @@ fn shown(call: &Call) -> String {
 }
 
 /// Frames of a backtrace that are told.
-const FRAMES: usize = 12;
+const FRAMES: usize = 16;
 
 /// What is told of a stop: what happened, the guest's last output, its functions that were running, and
 /// where it was among its host calls.

@@ -147,7 +147,7 @@ pub fn manifest_key(digest: &str) -> Vec<u8> {
 }
 
 /// The key of a version, `name@version`, that the watched folder has brought in, with its component's
-/// digest, in [`HOST`]. The value is the file's name.
+/// digest, in [`HOST`]. The value is the files' names.
 pub fn dropped_key(digest: &str, version: &str) -> Vec<u8> {
     [
         prefix::DROPPED,

@@ -84,11 +84,13 @@ pub(super) fn run_heard(
         return Ok(Said { output, words });
     }
     let mut told = words.trim().to_owned();
-    if !output.trim().is_empty() {
+    // What a tool says to programs, as JSON by the line, buries what it says to people.
+    let for_people = output.lines().filter(|line| !line.starts_with('{'));
+    for line in for_people.filter(|line| !line.trim().is_empty()) {
         if !told.is_empty() {
             told.push('\n');
         }
-        told.push_str(output.trim());
+        told.push_str(line.trim_end());
     }
     Err(BuildError::Failed {
         step: step.to_owned(),
@@ -115,7 +117,10 @@ mod tests {
     #[test]
     fn a_tool_that_fails_is_quoted() {
         let mut sh = Command::new("sh");
-        sh.args(["-c", "echo out; echo 'src/x:1: no such thing' >&2; exit 3"]);
+        sh.args([
+            "-c",
+            "echo '{\"reason\":\"x\"}'; echo out; echo 'src/x:1: no such thing' >&2; exit 3",
+        ]);
         let error = run_told(&Silent, "compiling", &mut sh).expect_err("it fails");
         let text = error.to_string();
         assert!(

@@ -164,6 +164,9 @@ pub(crate) struct AgentView {
     pub(crate) current: Vec<String>,
     /// How many more wait for it.
     pub(crate) queued: u64,
+    /// Why nothing starts for it.
+    #[serde(default)]
+    pub(crate) held: Option<String>,
     /// Its subordinates, with theirs; in a tree only.
     #[serde(default)]
     pub(crate) team: Vec<AgentView>,

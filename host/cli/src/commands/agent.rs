@@ -140,6 +140,11 @@ fn grow(agent: &AgentView, level: usize, text: &mut String) {
     text.push_str(&"  ".repeat(level));
     text.push_str(&clean::line(&line, 300));
     text.push('\n');
+    if let Some(why) = &agent.held {
+        text.push_str(&"  ".repeat(level + 1));
+        text.push_str(&clean::line(&format!("nothing starts: {why}"), 500));
+        text.push('\n');
+    }
     for member in &agent.team {
         grow(member, level + 1, text);
     }
@@ -157,11 +162,12 @@ mod tests {
             "skills": [], "boss": null,
             "team": [{
                 "name": "tester\u{1b}[2J", "plugin": "command@0.1.0", "tracking_status": "working",
-                "skills": ["run tests", "lint"], "team": []
+                "skills": ["run tests", "lint"], "team": [], "held": "plugin command@0.1.0 is drained"
             }]
         }]);
         let expected = "lead (coordinator@0.1.0, idle)\n\
-                        \x20 tester (command@0.1.0, working): run tests, lint\n";
+                        \x20 tester (command@0.1.0, working): run tests, lint\n\
+                        \x20   nothing starts: plugin command@0.1.0 is drained\n";
         for form in [trees.clone(), json!({"items": trees, "next": null})] {
             assert_eq!(forest(form).expect("trees"), expected);
         }

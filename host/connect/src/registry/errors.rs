@@ -2,10 +2,10 @@
 
 use oci_client::Reference;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use std::time::Duration;
 
-/// Bytes of what a registry says that are told on.
+/// Characters of what a registry says that are told on.
 const SAID: usize = 500;
 
 /// Why a component could not be pulled or pushed. Nothing has changed here.
@@ -208,14 +208,27 @@ impl RegistryError {
     }
 
     /// What it means that a request got no answer, or not all of it.
-    pub(super) fn broken(reference: &Reference, error: &reqwest::Error) -> RegistryError {
+    pub(super) fn broken(reference: &Reference, error: reqwest::Error) -> RegistryError {
         let registry = reference.registry().to_owned();
-        let detail = brief(&causes(error));
+        let place = error.url().map(place).filter(|place| *place != registry);
+        // An address may have a secret in its query, as those that are signed beforehand have.
+        let error = error.without_url();
+        let at = place.map(|place| format!("at {place}, "));
+        let detail = brief(&(at.unwrap_or_default() + &causes(&error)));
         if error.is_connect() {
             RegistryError::Unreachable { registry, detail }
         } else {
             RegistryError::Failed { registry, detail }
         }
+    }
+}
+
+/// A URL's host, with its port where that is not the usual one.
+pub(super) fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 

@@ -4,11 +4,11 @@
 //! - No more of an answer is taken in than its bound.
 //! - Nothing is asked in the open but where the registry itself is spoken to in the open; see [`Roads`].
 //! - A login goes to the registry itself and to where it says that logins go, and nowhere else: not where it
-//!   has content uploaded or downloaded elsewhere.
+//!   has content uploaded or downloaded elsewhere, and in the open through no proxy.
 
 mod roads;
 
-use super::errors::brief;
+use super::errors::{brief, place};
 use super::login::Login;
 use super::{RegistryError, RegistryOptions, use_tls};
 use base64::Engine as _;
@@ -94,7 +94,7 @@ impl<'a> Wire<'a> {
     /// Sends a request, and gives back an answer that says that all went well.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, RegistryError> {
         let sent = request.send().await;
-        let response = sent.map_err(|error| RegistryError::broken(self.reference, &error))?;
+        let response = sent.map_err(|error| RegistryError::broken(self.reference, error))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -122,7 +122,7 @@ impl<'a> Wire<'a> {
         let mut bytes = Vec::new();
         loop {
             let next = response.chunk().await;
-            let next = next.map_err(|error| RegistryError::broken(self.reference, &error))?;
+            let next = next.map_err(|error| RegistryError::broken(self.reference, error))?;
             let Some(next) = next else {
                 return Ok(bytes);
             };
@@ -162,7 +162,7 @@ impl<'a> Wire<'a> {
             return self.shown(format!("Bearer {token}")).map(Some);
         }
         let asked = self.client.get(self.roads.root().clone()).send().await;
-        let asked = asked.map_err(|error| RegistryError::broken(self.reference, &error))?;
+        let asked = asked.map_err(|error| RegistryError::broken(self.reference, error))?;
         match (Challenge::of(asked.headers()), login) {
             (Some(Challenge::Bearer { realm, service }), login) => {
                 let url = self.token_url(&realm, service.as_deref(), actions)?;
@@ -231,7 +231,8 @@ impl<'a> Wire<'a> {
         Ok(value)
     }
 
-    /// What it means that a registry refuses. Of what it says no more is taken in than is told.
+    /// What it means that a registry refuses. Of what it says no more is taken in than of any other answer,
+    /// and its beginning is told.
     async fn refused(&self, mut response: Response) -> RegistryError {
         let status = response.status();
         let mut said = Vec::new();
@@ -266,15 +267,9 @@ impl<'a> Wire<'a> {
 
     fn in_the_open(&self, url: &Url) -> RegistryError {
         // Without a query, which may hold a secret.
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port().map(|port| format!(":{port}"));
         RegistryError::InTheOpen {
             registry: self.reference.registry().to_owned(),
-            place: brief(&format!(
-                "{}://{host}{}",
-                url.scheme(),
-                port.unwrap_or_default()
-            )),
+            place: brief(&format!("{}://{}", url.scheme(), place(url))),
         }
     }
 }
@@ -323,7 +318,13 @@ impl Challenge {
 
 fn client(reference: &Reference, roads: &Roads) -> Result<Client, RegistryError> {
     use_tls();
-    let client = Client::builder()
+    let mut client = Client::builder();
+    if roads.root().scheme() == "http" {
+        // A proxy of the environment would be told what goes over plain HTTP, logins too, and has no way to
+        // this machine.
+        client = client.no_proxy();
+    }
+    let client = client
         .user_agent(concat!("adjutant/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .referer(false)

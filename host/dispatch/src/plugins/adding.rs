@@ -143,7 +143,6 @@ impl Operator {
         self.shelf
             .keep(&plugin, described.as_deref(), &rollout)
             .await?;
-        self.shelf.freeing.registered();
         self.shelf.change(|table| {
             if let Some(described) = described {
                 table.describe(&plugin.digest, described);
@@ -152,6 +151,8 @@ impl Operator {
             let _ = table.register(plugin.clone());
             table.set_rollout(rollout.clone());
         });
+        // After that: whoever looks for what no version names, and counts this one, finds it named.
+        self.shelf.freeing.registered();
         self.shelf.remember(component);
         self.tell(&before, &rollout).await;
         Ok(plugin)

@@ -7,19 +7,21 @@
 //!
 //! Invariant: nothing is let go of that a run needs, in the loop or on disk. The loop is asked first, then
 //! the disk is read: what the loop has ended is still on disk until that is stored, and no run begins with a
-//! component that no version names. Where one was registered meanwhile, all is looked at anew.
+//! component that no version names. Where one was registered meanwhile, all is looked at anew. What a stored
+//! version names stays, whatever memory says: a change may be on disk that was told to have failed. And a
+//! host that ends removes no more files: the next one has them.
 
 use super::steps::Operator;
 use super::{PluginShelf, Puts, UNFINISHED, off_worker};
 use crate::host::{HostError, Result};
 use crate::load::{self, scan_all};
-use adjutant_model::{Plugins, Run, Ticket, WorkspaceId};
+use adjutant_model::{Plugin, Plugins, Run, Ticket, WorkspaceId};
 use adjutant_store::{Partition, records};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
 /// Runs that are read at a time.
@@ -41,6 +43,8 @@ pub(super) struct Freeing {
     registered: AtomicU64,
     /// Held by whoever reads all files, and to remove some.
     files: Arc<RwLock<()>>,
+    /// Whether the host ends. Locked while a file is removed.
+    is_over: SyncMutex<bool>,
 }
 
 impl Freeing {
@@ -48,12 +52,43 @@ impl Freeing {
     pub(super) fn registered(&self) {
         self.registered.fetch_add(1, Ordering::SeqCst);
     }
+
+    /// Does something to files, unless the host ends. Whether that was done.
+    fn unless_over(&self, work: impl FnOnce() -> Result<()>) -> Result<bool> {
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_over {
+            return Ok(false);
+        }
+        work().map(|()| true)
+    }
 }
 
 impl PluginShelf {
     /// Keeps all files of components for as long as it is held.
     pub(crate) async fn hold_files(&self) -> OwnedRwLockReadGuard<()> {
         self.freeing.files.clone().read_owned().await
+    }
+
+    /// The host ends: from now on no file is removed.
+    pub(crate) fn free_no_more(&self) {
+        let mut is_over = self
+            .freeing
+            .is_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *is_over = true;
+    }
+
+    /// Takes out of a set what versions name, those in memory and those on disk. For whoever holds the lock
+    /// on changes.
+    async fn keep_named(&self, unneeded: &mut Digests) -> Result<()> {
+        let table = self.table();
+        unneeded.retain(|digest| !table.names(digest));
+        for item in scan_all(&self.store, records::HOST, records::prefix::PLUGIN).await? {
+            let plugin: Plugin = records::decode("plugin", &item.value)?;
+            unneeded.remove(&plugin.digest);
+        }
+        Ok(())
     }
 
     /// Whether there are components that no version names. Reads a folder.
@@ -112,7 +147,7 @@ impl Operator {
             unneeded.retain(|digest| !live.contains(digest));
             self.free_memory(&live);
             self.keep_stored(&mut unneeded).await?;
-            if unneeded.is_empty() || self.free_disk(&unneeded, seen).await? {
+            if unneeded.is_empty() || self.free_disk(unneeded, seen).await? {
                 return Ok(());
             }
         }
@@ -194,12 +229,16 @@ impl Operator {
     }
 
     /// Removes components from the disk. Whether that could be done: nothing may have been registered since.
-    async fn free_disk(&self, unneeded: &Digests, seen: u64) -> Result<bool> {
+    async fn free_disk(&self, mut unneeded: Digests, seen: u64) -> Result<bool> {
         // A backup that is being made has all files or none of what it names.
         let _no_reader = self.shelf.freeing.files.write().await;
         let _one_at_a_time = self.shelf.changing.lock().await;
         if self.shelf.freeing.registered.load(Ordering::SeqCst) != seen {
             return Ok(false);
+        }
+        self.shelf.keep_named(&mut unneeded).await?;
+        if unneeded.is_empty() {
+            return Ok(true);
         }
         let table = self.shelf.table();
         let described = table.with_manifests().filter(|one| unneeded.contains(*one));
@@ -212,20 +251,29 @@ impl Operator {
                 unneeded.iter().for_each(|digest| table.forget(digest));
             });
         }
-        let (shelf, digests) = (self.shelf.clone(), unneeded.clone());
-        off_worker(move || {
-            for digest in &digests {
-                remove(&shelf.path(digest))?;
-                shelf.engine.forget(digest);
+        let shelf = self.shelf.clone();
+        let removed = off_worker(move || {
+            let mut removed = Vec::new();
+            for digest in unneeded {
+                let remove_all = || {
+                    remove(&shelf.path(&digest))?;
+                    shelf.engine.forget(&digest);
+                    Ok(())
+                };
+                if !shelf.freeing.unless_over(remove_all)? {
+                    break;
+                }
+                removed.push(digest);
             }
-            Ok(())
+            Ok(removed)
         })
         .await?;
-        let digests: Vec<&str> = unneeded.iter().map(String::as_str).collect();
-        tracing::info!(
-            components = digests.join(", "),
-            "nothing needs them any more, and they are gone"
-        );
+        if !removed.is_empty() {
+            tracing::info!(
+                components = removed.join(", "),
+                "nothing needs them any more, and they are gone"
+            );
+        }
         Ok(true)
     }
 }

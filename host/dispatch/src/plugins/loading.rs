@@ -2,13 +2,14 @@
 //!
 //! Invariants:
 //! - Whoever needs a component that is being loaded waits for that one load; whoever needs another one does
-//!   not wait for it.
+//!   not wait for it, unless as many files are slow to be read as are read at a time: four, or as many as
+//!   there are processors.
 //! - What was registered once is not refused because others are compiled: it waits.
 
 use super::{PluginShelf, described};
 use crate::host::HostError;
 use adjutant_component::{Component, LoadError};
-use adjutant_model::Described;
+use adjutant_model::{Described, Refusal};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
@@ -113,7 +114,21 @@ impl PluginShelf {
 fn refused(error: LoadError) -> HostError {
     match error {
         // Nothing is wrong with it.
-        LoadError::Crowded { .. } => HostError::Unavailable(error.to_string()),
+        LoadError::Crowded { .. } => HostError::Refused(Refusal::Busy(error.to_string())),
         error => HostError::Plugin(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_line_before_the_compiler_is_no_fault_of_the_host() {
+        let told = refused(LoadError::Crowded { limit: 3 });
+        assert!(
+            matches!(&told, HostError::Refused(Refusal::Busy(why)) if why.contains("(3)")),
+            "{told:?}"
+        );
     }
 }

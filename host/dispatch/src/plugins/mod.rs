@@ -26,7 +26,7 @@ pub(crate) use steps::Operator;
 pub use steps::{How, Step};
 pub use views::{PluginState, PluginView, RolloutView};
 
-use crate::host::{Builtin, HostError, HostOptions, HostParts};
+use crate::host::{Builtin, HostError, HostOptions, HostParts, full};
 use crate::keys::{IdempotencyKey, Keys};
 use adjutant_component::{Component, Engine, custom_section};
 use adjutant_connect::Signatures;
@@ -34,7 +34,7 @@ use adjutant_model::{
     Changes, Described, Limits, MANIFEST_SECTION, Manifest, Outcome, Plugin, PluginRef, Plugins,
     Refusal, Rollout, Source, Timestamp, World,
 };
-use adjutant_store::{Batch, CommitError, Store, records};
+use adjutant_store::{Batch, CommitError, Shortage, Store, records};
 use counting::Tallies;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -249,6 +249,9 @@ impl PluginShelf {
                 Ok(_) => return Ok(()),
                 // It may be on disk all the same: the same batch again finds that out, and writes it once.
                 Err(CommitError::Unavailable(_)) if tried < TRIES => tried += 1,
+                Err(CommitError::Full(shortage)) => {
+                    return Err(no_room(&shortage));
+                }
                 Err(error) => return Err(HostError::Unavailable(error.to_string())),
             }
         }
@@ -298,6 +301,18 @@ impl PluginShelf {
 
     fn path(&self, digest: &str) -> PathBuf {
         file_of(&self.folder, digest)
+    }
+}
+
+/// What is told where a batch was not taken.
+fn no_room(shortage: &Shortage) -> HostError {
+    let what = format!("{shortage}. Nothing has changed");
+    match shortage {
+        Shortage::Queue { .. } | Shortage::QueueBytes { .. } => HostError::Busy {
+            what,
+            retry_after_s: 1,
+        },
+        Shortage::Refused { .. } | Shortage::Disk { .. } => full(what),
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::steps::{Operator, check_startable};
 use super::{NAMED, kept_rollout, whole};
+use crate::choosing::selector_of;
 use crate::host::{Host, HostError, Result};
 use crate::keys::IdempotencyKey;
 use crate::world::Worlds;
@@ -26,6 +27,7 @@ impl Host {
     /// agents with tickets that are not over; and one in whose place agents would take a version that they
     /// do not fit.
     pub async fn remove_plugin(&self, name: &str, version: &str, force: bool) -> Result<()> {
+        self.has_room()?;
         let (operator, key) = (self.operator(), self.key().cloned());
         let wanted = PluginRef {
             name: name.to_owned(),
@@ -227,8 +229,10 @@ fn needs(state: &State, agent: &Agent, table: &Plugins, left: &Plugins) -> bool 
     let lost = |wanted: &PluginRef, selector: bool| {
         serves(table, wanted, selector) && !serves(left, wanted, selector)
     };
-    let selector = agent.selector.as_ref();
-    if !lost(&agent.plugin, false) && !selector.is_some_and(|one| lost(one, true)) {
+    // Who names no selector has one as soon as somebody is below it.
+    let chooses = agent.selector.is_some() || !state.team(agent.id).is_empty();
+    let is_lost = lost(&agent.plugin, false) || chooses && lost(&selector_of(agent), true);
+    if !is_lost {
         return false;
     }
     let member = state.member(agent);

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 /// five minutes.
 pub(super) const MOST_TRIES: u32 = 11;
 /// The pause after the first time. Each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Files that are looked at again.
 #[derive(Debug, Default)]
@@ -57,6 +57,11 @@ impl Retries {
     /// A file that is used, is another one now, or cannot be used whatever happens.
     pub(super) fn forget(&mut self, path: &Path) {
         self.0.remove(path);
+    }
+
+    /// Whether no file is looked at again.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The file that is looked at first.

@@ -224,6 +224,8 @@ pub struct AgentNode {
     pub queued: u32,
     /// When it last reported.
     pub last_report_at: Option<Timestamp>,
+    /// Why nothing starts for it, where something waits for more than its turn: a sentence.
+    pub held: Option<String>,
     /// Its direct subordinates, with theirs.
     #[schema(no_recursion)]
     pub team: Vec<AgentNode>,
@@ -273,6 +275,7 @@ impl AgentNode {
             current: view.member.current.iter().map(|ticket| ticket.0).collect(),
             queued: view.member.queued,
             last_report_at: view.member.last_report_at.map(time),
+            held: view.held.clone(),
             team: team
                 .into_iter()
                 .map(|view| AgentNode::grow(view, below, level + 1, deeper))

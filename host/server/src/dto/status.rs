@@ -57,7 +57,7 @@ pub struct PluginBounds {
     pub compile_ms: u64,
     /// Bytes of memory that compiling one may take.
     pub compile_memory: u64,
-    /// How many new ones may wait while another one is compiled; one more is answered 503.
+    /// How many new ones may wait while another one is compiled; one more is told to come again (429).
     pub compile_queue: usize,
     /// Bytes of a manifest that a registry gives.
     pub max_manifest: u64,

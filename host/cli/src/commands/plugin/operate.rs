@@ -23,6 +23,17 @@ pub(super) async fn run(command: &OperateCommand, global: &Global) -> Result<Cod
                 print::json(&serde_json::json!({ "removed": removed }))?;
             } else {
                 print::text(&clean::line(&format!("removed {removed}"), 500))?;
+                // Gone with its last version, or there for who wants to know what is active now.
+                if let Ok(rollout) = client.rollout(&plugin.name).await
+                    && rollout["active"].is_null()
+                {
+                    let name = &plugin.name;
+                    let told = format!(
+                        "No version of {name} is active: new tickets of agents that name no version wait. \
+                         `adjutant plugin activate {name}@VERSION` lets them go on."
+                    );
+                    print::text(&clean::line(&told, 500))?;
+                }
             }
         }
         other => step(&client, other, global.json).await?,

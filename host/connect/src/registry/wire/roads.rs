@@ -2,9 +2,10 @@
 //!
 //! Invariants: from a registry that is spoken to over HTTPS nothing leads to plain HTTP. From one that is
 //! spoken to over plain HTTP there is plain HTTP to its own host on this machine and to places that the
-//! operator names; and for logins to its own host alone.
+//! operator names; and for logins to its own host alone. A registry may always lead to itself.
 
-use super::super::RegistryOptions;
+use super::super::errors::place;
+use super::super::{RegistryOptions, is_this_machine};
 use oci_client::Reference;
 use reqwest::Url;
 use reqwest::redirect::Policy;
@@ -45,8 +46,9 @@ impl Roads {
             "https" => true,
             "http" if self.root.scheme() == "http" => {
                 let place = place(url);
-                let named = self.options.plain_http.contains(&place);
-                named || self.is_same_host(url) && self.options.is_plain(&place)
+                let is_named = self.options.names(&place);
+                let is_here = self.is_same_host(url) && is_this_machine(&place);
+                url.origin() == self.root.origin() || is_named || is_here
             }
             _ => false,
         }
@@ -77,15 +79,6 @@ impl Roads {
     }
 }
 
-/// A URL's host, with its port where that is not the usual one.
-fn place(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +90,10 @@ mod tests {
                 "lan:5000".to_owned(),
                 "lan:5001".to_owned(),
                 "files.lan".to_owned(),
+                "lan:80".to_owned(),
+                "VM.LAN:5000".to_owned(),
+                "Vm.Lan:80".to_owned(),
+                "old.lan:08080".to_owned(),
             ],
             ..RegistryOptions::default()
         };
@@ -125,10 +122,23 @@ mod tests {
                 false,
             ),
             ("localhost:5000", "http://lan:5000/token", true, false),
+            // A registry leads to itself, however its name and its port are written.
+            ("lan:80", "http://lan/v2/", true, true),
+            ("lan:80", "http://lan:80/token", true, true),
+            ("lan:80", "http://vm.lan/blob", true, false),
+            ("files.lan:80", "http://files.lan/token", true, true),
+            ("VM.LAN:5000", "http://vm.lan:5000/token", true, true),
+            ("vm.lan:5000", "http://VM.LAN/token", true, true),
+            ("old.lan:08080", "http://old.lan:8080/token", true, true),
+            ("lan:5000", "http://lan/blob", true, true),
+            ("LOCALHOST:5000", "http://localhost/token", true, true),
+            // Named is port 80: nobody has said that of the encrypted one.
+            ("vm.lan", "http://vm.lan/token", false, false),
         ];
         for (registry, url, leads, logs_in) in table {
             let reference = format!("{registry}/a/b:1").parse().expect("a reference");
             let roads = Roads::of(&reference, &options).expect("an address");
+            assert!(roads.may_lead_to(roads.root()), "{registry} to itself");
             let url = Url::parse(url).expect("an address");
             let may = (roads.may_lead_to(&url), roads.may_log_in_at(&url));
             assert_eq!(may, (leads, logs_in), "from {registry} to {url}");

@@ -257,3 +257,48 @@ async fn an_answer_without_end_is_cut_off_whatever_it_is() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_login_in_the_open_goes_through_no_proxy() {
+    let proxy = Peer::new(|_| ok(r#"{"token": "good"}"#)).await;
+    let at = format!("http://127.0.0.1:{}", proxy.port);
+    // The proxy is the environment's, so it takes a process of its own: one that does the test above.
+    let test = concat!(
+        module_path!(),
+        "::a_login_goes_to_the_registrys_own_host_and_its_token_to_the_registry"
+    );
+    let test = test.split_once("::").expect("a module of a crate").1;
+    let mut other = tokio::process::Command::new(std::env::current_exe().expect("this one"));
+    other.args(["--exact", test]);
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        other.env(variable, &at);
+    }
+    for variable in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        other.env_remove(variable);
+    }
+    let done = other.output().await.expect("it runs");
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(told.contains("1 passed"), "{told}");
+    assert!(proxy.heard().is_empty(), "{:?}", proxy.heard());
+}
+
+#[tokio::test]
+async fn an_address_with_a_secret_is_told_by_its_host() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = nobody.local_addr().expect("an address").port();
+    drop(nobody);
+    let place = format!("http://127.0.0.1:{port}/upload?X-Signature=secret");
+    let leads = format!("202 Accepted\r\nLocation: {place}");
+    let registry = Peer::new(move |_| (leads.clone(), Some(String::new()))).await;
+    let (reference, options) = (registry.reference(), RegistryOptions::default());
+    let wire = Wire::open(&reference, &options, Login::Nobody, "push").await;
+    let wire = wire.expect("it asks for nothing");
+    let error = refusal(wire.upload("wasm", "sha256:00").await);
+    assert!(
+        matches!(error, RegistryError::Unreachable { .. }),
+        "{error}"
+    );
+    let told = format!("{error} {error:?}");
+    assert!(told.contains(&format!("at 127.0.0.1:{port}, ")), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+}
