@@ -222,9 +222,59 @@ fn demangled(name: &str) -> String {
 }
 
 fn is_panic(frame: &str) -> bool {
-    const OF_THE_LIBRARY: [&str; 7] = [
-        "abort", "core::", "std::", "alloc::", "__rust", "rust_", "<",
+    const OF_THE_LIBRARY: [&str; 10] = [
+        "abort",
+        "alloc::",
+        "core::",
+        "panic_abort::",
+        "std::",
+        "__rust",
+        "rust_",
+        "<alloc::",
+        "<core::",
+        "<std::",
     ];
     OF_THE_LIBRARY.iter().any(|start| frame.starts_with(start))
         && (frame.contains("/rustc/") || !frame.contains(" ("))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_is_told_as_its_author_wrote_it() {
+        for (name, told) in [
+            (
+                "_RNvNtCs9pv848UzQwQ_4core9panicking18panic_bounds_check",
+                "core::panicking::panic_bounds_check",
+            ),
+            ("_ZN7trapper4deep17h0123456789abcdefE", "trapper::deep"),
+            ("_ZN5greet4workEi", "greet::work(int)"),
+            ("work", "work"),
+            ("main.work", "main.work"),
+        ] {
+            assert_eq!(demangled(name), told);
+        }
+    }
+
+    #[test]
+    fn how_rust_panics_is_left_out_and_what_others_wrote_is_not() {
+        for frame in [
+            "abort",
+            "__rustc::rust_begin_unwind (/rustc/59807616/library/std/src/panicking.rs:689)",
+            "core::panicking::panic_fmt (/rustc/59807616/library/core/src/panicking.rs:80)",
+            "<alloc::vec::Vec<u8>>::remove",
+        ] {
+            assert!(is_panic(frame), "{frame}");
+        }
+        for frame in [
+            "work (src/lib.rs:24)",
+            "<trapper::Counter as Subordinate>::work",
+            "abort (src/main.c:3)",
+            "function 645",
+        ] {
+            assert!(!is_panic(frame), "{frame}");
+        }
+    }
 }

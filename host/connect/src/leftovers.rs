@@ -13,8 +13,8 @@ use std::ffi::OsStr;
 #[cfg(target_os = "linux")]
 pub(crate) fn end(mark: impl AsRef<OsStr>) {
     let mark = mark.as_ref();
-    // One that forks while we look may be missed by a pass, so look until nobody is found; the
-    // bound keeps a fork bomb from holding us for ever.
+    // One that forks while we look may be missed by a pass, and of one that is being started nothing can be
+    // said yet: so look until there is neither. The bound keeps a fork bomb from holding us for ever.
     const PASSES: usize = 50;
     for _ in 0..PASSES {
         if end_once(mark) == 0 {
@@ -27,6 +27,7 @@ pub(crate) fn end(mark: impl AsRef<OsStr>) {
     );
 }
 
+/// One look. How many were ended, or may have to be.
 #[cfg(target_os = "linux")]
 fn end_once(mark: &OsStr) -> usize {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -63,8 +64,19 @@ fn end_once(mark: &OsStr) -> usize {
         if marked && pidfd_send_signal(&handle, Signal::KILL).is_ok() {
             ended += 1;
         }
+        if environment.is_empty() && is_being_started(&entry.path()) {
+            ended += 1;
+        }
     }
     ended
+}
+
+/// Whether a process without an environment is about to have one: `execve` gives it its new program some
+/// time before it lays out what that is given. Kernel threads and the dead have no program.
+#[cfg(target_os = "linux")]
+fn is_being_started(process: &std::path::Path) -> bool {
+    let words = std::fs::read(process.join("cmdline"));
+    words.is_ok_and(|words| words.is_empty()) && process.join("exe").read_link().is_ok()
 }
 
 /// Elsewhere there is no `/proc`; the process group has to do.

@@ -1,5 +1,6 @@
 //! Commands: how they end, what they see, and that nothing of them stays.
 
+use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
 use crate::support::{Bench, Lines, gone, printed, request, run, sh};
@@ -224,6 +225,18 @@ async fn what_a_command_leaves_behind_ends_with_it_and_cannot_hold_the_caller() 
     }
 }
 
+/// A process that sleeps and bears a mark. It is given back once the mark can be seen: spawning may come
+/// back while the kernel has not laid out the new program's environment yet.
+fn asleep(mark: &str, value: impl AsRef<OsStr>) -> std::process::Child {
+    let mut sleep = std::process::Command::new("sleep");
+    let child = sleep.arg("1000").env(mark, value).spawn().unwrap();
+    let environment = format!("/proc/{}/environ", child.id());
+    while std::fs::read(&environment).unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    child
+}
+
 #[tokio::test]
 async fn processes_that_a_dead_host_left_are_ended_before_its_work_is_taken_up() {
     let bench = Bench::new();
@@ -231,16 +244,8 @@ async fn processes_that_a_dead_host_left_are_ended_before_its_work_is_taken_up()
     for how in ["open", "finish", "discard"] {
         let wish = request(&[&repo]);
         bench.provision(&wish).await;
-        let mut orphan = std::process::Command::new("sleep")
-            .arg("1000")
-            .env("ADJUTANT_TICKET", wish.ticket.to_string())
-            .spawn()
-            .unwrap();
-        let mut stranger = std::process::Command::new("sleep")
-            .arg("1000")
-            .env("ADJUTANT_TICKET", uuid::Uuid::now_v7().to_string())
-            .spawn()
-            .unwrap();
+        let mut orphan = asleep("ADJUTANT_TICKET", wish.ticket.to_string());
+        let mut stranger = asleep("ADJUTANT_TICKET", uuid::Uuid::now_v7().to_string());
         match how {
             "open" => assert!(bench.worktrees.open(&wish).await.unwrap().is_some()),
             "finish" => assert!(
@@ -268,13 +273,7 @@ async fn processes_that_a_dead_host_left_are_ended_before_its_work_is_taken_up()
 async fn a_host_that_starts_ends_what_bears_its_mark_and_spares_other_hosts() {
     let (bench, other) = (Bench::new(), Bench::new());
     let root = |bench: &Bench| bench.dir.path().join("worktrees").canonicalize().unwrap();
-    let sleeper = |bench: &Bench| {
-        std::process::Command::new("sleep")
-            .arg("1000")
-            .env("ADJUTANT_WORKTREES", root(bench))
-            .spawn()
-            .unwrap()
-    };
+    let sleeper = |bench: &Bench| asleep("ADJUTANT_WORKTREES", root(bench));
     let (mut orphan, mut stranger) = (sleeper(&bench), sleeper(&other));
     bench.worktrees.end_orphans().await.unwrap();
     assert!(gone(&orphan.id().to_string()).await);
