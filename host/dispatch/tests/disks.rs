@@ -156,17 +156,9 @@ async fn a_file_of_the_watched_folder_is_tried_again_when_the_disk_has_room() {
     let file = watched.path().join("late@1.0.0.wasm");
     std::fs::write(&file, crate::common::wasm("trapper")).expect("written");
     let became = async |wanted: fn(&Result<String, String>) -> bool| {
-        let look = async {
-            loop {
-                let folder = bench.host.watched().await.expect("a folder");
-                match folder.files.into_iter().find(|file| wanted(&file.result)) {
-                    Some(file) => return file.result,
-                    None => tokio::time::sleep(Duration::from_millis(20)).await,
-                }
-            }
-        };
-        let found = tokio::time::timeout(PATIENCE, look).await;
-        found.expect("it is looked at")
+        crate::plugins::became(&bench, |file| wanted(&file.result))
+            .await
+            .result
     };
     let why = became(Result::is_err).await.expect_err("no room");
     assert!(why.contains("looks again in"), "{why}");

@@ -207,7 +207,7 @@ async fn watching(folder: &Arc<tempfile::TempDir>, watched: &Path) -> Bench {
 }
 
 /// What became of the only file, as soon as it is as wanted.
-async fn became(bench: &Bench, wanted: impl Fn(&WatchedFile) -> bool) -> WatchedFile {
+pub(crate) async fn became(bench: &Bench, wanted: impl Fn(&WatchedFile) -> bool) -> WatchedFile {
     let look = async {
         loop {
             let folder = bench.host.watched().await.expect("a folder");

@@ -23,7 +23,7 @@ pub(super) async fn run(command: &OperateCommand, global: &Global) -> Result<Cod
                 print::json(&serde_json::json!({ "removed": removed }))?;
             } else {
                 print::text(&clean::line(&format!("removed {removed}"), 500))?;
-                // Gone with its last version, or there for who wants to know what is active now.
+                // With its last version the name is gone, and has no rollout to be told.
                 if let Ok(rollout) = client.rollout(&plugin.name).await
                     && rollout["active"].is_null()
                 {
