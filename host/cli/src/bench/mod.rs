@@ -5,6 +5,7 @@
 //! accepting a ticket, deciding, storing, running components and answering. Every step is on disk before
 //! it is seen. For waiting, recovery and replay ([`waiting`]) it has a process of its own.
 
+mod disk;
 mod hostile;
 mod languages;
 mod load;

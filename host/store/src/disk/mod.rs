@@ -1,8 +1,9 @@
 //! The engine on local disk: one redb file, one fsynced write transaction per group.
 //!
-//! Invariants: all redb calls run on blocking threads under the state's read lock, so that no
-//! transaction outlives its call and [`Engine::reopen`] (write lock) finds none alive; quick
-//! repair is on for every commit, so opening after a kill does not walk the file.
+//! Invariants: all redb calls run on blocking threads, those of the writer on one of its own
+//! ([`worker`]), under the state's read lock, so that no transaction outlives its call and
+//! [`Engine::reopen`] (write lock) finds none alive; quick repair is on for every commit, so opening
+//! after a kill does not walk the file.
 //!
 //! Tables: `meta` (schema), `heads`, `kv`, `streams`, `frames`; keys are laid out in [`codec`].
 
@@ -12,8 +13,9 @@ mod raw;
 mod read;
 mod room;
 mod snapshot;
+mod worker;
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +32,7 @@ use crate::batch::{Item, Partition};
 use crate::engine::{Engine, Found, FrameHead, Group, LoadRequest, Loaded, Page, Scan};
 use crate::error::{EngineError, Shortage};
 use room::Room;
+use worker::Worker;
 
 pub use raw::{RawRate, raw_group_commit};
 
@@ -37,6 +40,8 @@ pub use raw::{RawRate, raw_group_commit};
 #[derive(Debug, Clone)]
 pub struct RedbEngine {
     inner: Arc<Inner>,
+    /// None where everything is done on the caller's thread.
+    worker: Option<Arc<Worker>>,
 }
 
 /// How the engine uses memory and disk.
@@ -150,7 +155,12 @@ impl RedbEngine {
             Place::Backend(_) => None,
         };
         let state = RwLock::new(State::Down("it is being opened".to_owned()));
+        let worker = (!options.inline)
+            .then(Worker::start)
+            .transpose()
+            .map_err(failed("starting the thread that writes"))?;
         let engine = RedbEngine {
+            worker: worker.map(Arc::new),
             inner: Arc::new(Inner {
                 place,
                 options,
@@ -183,15 +193,30 @@ impl RedbEngine {
         let task = tokio::task::spawn_blocking(move || work(&inner));
         task.await.unwrap_or_else(|error| {
             if error.is_panic() {
-                // The database checks little of what it reads, and panics at what cannot be.
-                let what = format!(
-                    "{doing} in {} broke off: {error}",
-                    self.inner.path().display()
-                );
-                return Err(EngineError::Damaged(what));
+                return Err(self.broken_off(doing, &error));
             }
             Err(failed(doing)(error))
         })
+    }
+
+    /// The same for the writer, whose thread is its own.
+    async fn writing<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let Some(worker) = &self.worker else {
+            return work(&self.inner);
+        };
+        let inner = self.inner.clone();
+        let done = worker.run(move || work(&inner)).await;
+        done.unwrap_or_else(|panic| Err(self.broken_off(doing, &panic)))
+    }
+
+    /// The database checks little of what it reads, and panics at what cannot be.
+    fn broken_off(&self, doing: &str, panic: &dyn Display) -> EngineError {
+        let path = self.inner.path();
+        EngineError::Damaged(format!("{doing} in {} broke off: {panic}", path.display()))
     }
 
     async fn read<T: Send + 'static>(
@@ -223,12 +248,17 @@ pub(crate) fn try_open(folder: &Path) -> Result<(), EngineError> {
 #[async_trait]
 impl Engine for RedbEngine {
     async fn load(&self, request: LoadRequest) -> Result<Loaded, EngineError> {
-        self.read("reading the state", move |txn| read::load(txn, &request))
-            .await
+        let doing = "reading the state";
+        self.writing(doing, move |inner| {
+            let state = inner.state();
+            let transaction = state.database()?.begin_read().map_err(failed(doing))?;
+            read::load(&transaction, &request)
+        })
+        .await
     }
 
     async fn apply(&self, group: Arc<Group>) -> Result<(), EngineError> {
-        self.blocking("writing a group", move |inner| {
+        self.writing("writing a group", move |inner| {
             let applied = apply::apply(inner.state().database()?, &inner.path(), &group);
             if let (Err(EngineError::Full { .. }), Some(room)) = (&applied, &inner.room) {
                 // What this frees is for opening the database again.
