@@ -1,5 +1,7 @@
-//! Compiles the built-in plugins to components and writes the list that embeds them.
+//! Compiles the built-in plugins to components, gives them their manifests (`plugins/NAME/manifest.json`, where
+//! there is one), and writes the list that embeds them.
 
+use adjutant_build::Guest;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -41,10 +43,11 @@ fn embed() -> Result<(), Box<dyn Error>> {
     let version = version(&manifest)?;
     let mut list = String::from(HEAD);
     for guest in guests {
+        let described = described(&root.join("plugins"), &guest, &out)?;
         writeln!(
             list,
             "    Builtin {{ name: {:?}, version: {version:?}, wasm: include_bytes!({:?}) }},",
-            guest.name, guest.path
+            guest.name, described
         )?;
     }
     list.push_str("];\n");
@@ -54,6 +57,24 @@ fn embed() -> Result<(), Box<dyn Error>> {
         fs::write(path, list)?;
     }
     Ok(())
+}
+
+/// The custom section that a component carries its manifest in.
+const SECTION: &str = "adjutant:manifest";
+
+/// A component with its manifest: the file that is embedded.
+fn described(plugins: &Path, guest: &Guest, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let manifest = plugins.join(&guest.name).join("manifest.json");
+    if !manifest.exists() {
+        return Ok(guest.path.clone());
+    }
+    let component = fs::read(&guest.path)?;
+    let component = adjutant_build::with_section(&component, SECTION, &fs::read(manifest)?);
+    let path = out.join(format!("{}.wasm", guest.name));
+    if fs::read(&path).ok().as_ref() != Some(&component) {
+        fs::write(&path, component)?;
+    }
+    Ok(path)
 }
 
 const HEAD: &str = "\

@@ -143,6 +143,27 @@ fn a_rust_plugin_goes_from_an_empty_folder_to_a_run() {
     assert_eq!(done["output"], json!({ "words": 2, "tickets": 1 }));
     let done = ask(&server, "ada", "again");
     assert_eq!(done["output"], json!({ "words": 1, "tickets": 2 }));
+
+    // A misspelt key is told, and not passed over.
+    let misspelt = json!({
+        "agents": [{ "name": "ada", "plugin": "counter", "config": { "minimun": 4 } }]
+    });
+    let problem = server.post("/v1/apply", &misspelt).problem(422);
+    let told = problem["violations"].to_string();
+    assert!(told.contains("minimun"), "{problem:#}");
+}
+
+#[test]
+fn a_new_plugin_is_not_called_as_one_that_every_host_has() {
+    let home = folder();
+    let dir = text(home.path().join("mine"));
+    let args = ["plugin", "new", "--lang", "python", "skills", &dir];
+    let said = adjutant(home.path(), &args).complaint(2);
+    assert!(
+        said.contains("\"skills\" is a plugin that every host has already"),
+        "{said}"
+    );
+    assert!(!Path::new(&dir).exists());
 }
 
 #[test]

@@ -38,5 +38,6 @@ mod schema;
 mod selectors;
 mod shutdown;
 mod sse;
+mod told;
 mod torture;
 mod worktree;

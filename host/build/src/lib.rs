@@ -142,6 +142,33 @@ pub fn cargo() -> Result<Command, BuildError> {
     ))
 }
 
+/// The same component with a custom section at its end: how a manifest is carried.
+pub fn with_section(component: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
+    let mut section = leb128(name.len());
+    section.extend_from_slice(name.as_bytes());
+    section.extend_from_slice(content);
+    let mut whole = component.to_vec();
+    // Custom sections have the number 0.
+    whole.push(0);
+    whole.extend(leb128(section.len()));
+    whole.extend(section);
+    whole
+}
+
+/// A length as WebAssembly writes it: seven bits to a byte, the lowest first.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
 /// Tell cargo, from a build script, to run it again when anything below `dir` changes that guests are
 /// made of. Build products and hidden files are left out.
 pub fn emit_rerun_if_changed(dir: &Path) {
@@ -361,6 +388,15 @@ mod tests {
             .collect();
         std::fs::remove_dir_all(&root).expect("to clean up");
         assert_eq!(paths, ["Cargo.toml", "a", "b/src"]);
+    }
+
+    #[test]
+    fn a_section_has_its_length_before_it() {
+        assert_eq!(with_section(b"x", "ab", b"cd"), b"x\x00\x05\x02abcd");
+        let long = with_section(b"", "n", &[7; 300]);
+        // 302 is 0b10_0101110.
+        assert_eq!(long[..5], [0, 0b1010_1110, 0b10, 1, b'n']);
+        assert_eq!(long.len(), 305);
     }
 
     #[test]

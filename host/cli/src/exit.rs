@@ -105,7 +105,7 @@ impl Error {
             Error::Host(problem) => match problem.status {
                 404 | 410 => Code::NotFound,
                 409 | 412 => Code::Conflict,
-                400 | 405 | 413 | 414 | 415 | 422 => Code::Usage,
+                400 | 403 | 405 | 413 | 414 | 415 | 422 => Code::Usage,
                 _ => Code::Failed,
             },
         }
@@ -154,7 +154,7 @@ mod tests {
             (Error::Interrupted, 130),
             (Error::Closed, 0),
             (host(400), 2),
-            (host(403), 1),
+            (host(403), 2),
             (host(404), 3),
             (host(409), 5),
             (host(412), 5),

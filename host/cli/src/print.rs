@@ -6,7 +6,9 @@ use crate::clean;
 use crate::exit::{Error, Result};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::pin::pin;
+use std::time::Duration;
 
 /// Prints lines. The text is printed as it is: clean it before.
 pub(crate) fn text(text: &str) -> Result<()> {
@@ -18,6 +20,27 @@ pub(crate) fn text(text: &str) -> Result<()> {
             ErrorKind::BrokenPipe => Error::Closed,
             _ => Error::Failed(format!("the standard output cannot be written: {error}")),
         })
+}
+
+/// Does what may take long, and says at a terminal what that is as soon as it does.
+pub(crate) async fn meanwhile<T>(what: &str, work: impl Future<Output = T>) -> T {
+    /// How long nobody needs to be told.
+    const PATIENCE: Duration = Duration::from_millis(700);
+    let say = || {
+        if std::io::stderr().is_terminal() {
+            eprintln!("note: {what}");
+        }
+    };
+    told_after(PATIENCE, say, work).await
+}
+
+async fn told_after<T>(patience: Duration, say: impl FnOnce(), work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = tokio::time::timeout(patience, &mut work).await {
+        return done;
+    }
+    say();
+    work.await
 }
 
 /// Prints a document of JSON, for programs: control characters are escaped in it by its syntax.
@@ -71,6 +94,19 @@ pub(crate) fn width() -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    #[tokio::test]
+    async fn only_what_takes_long_is_told_of() {
+        let never = || panic!("it is done at once");
+        assert_eq!(
+            told_after(Duration::from_secs(3_600), never, async { 7 }).await,
+            7
+        );
+        // It ends when it was told of, and not before.
+        let (said, heard) = tokio::sync::oneshot::channel();
+        let say = || said.send(7).expect("somebody waits");
+        assert_eq!(told_after(Duration::ZERO, say, heard).await, Ok(7));
+    }
+
     use super::*;
 
     #[test]

@@ -280,3 +280,23 @@ impl Running {
 fn failed(error: &dyn std::error::Error) -> Error {
     Error::Failed(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_with_the_host_says_what_it_is() {
+        for builtin in builtin::BUILTIN {
+            let checked = adjutant_author::check::check(builtin.wasm, None);
+            assert!(checked.fits, "{}: {:?}", builtin.name, checked.faults);
+            let Some(manifest) = checked.manifest else {
+                assert!(builtin.name.starts_with(BENCH), "{}", builtin.name);
+                continue;
+            };
+            assert_eq!(manifest.name, builtin.name);
+            assert_eq!(manifest.version, builtin.version, "{}", builtin.name);
+            assert!(!manifest.description.is_empty(), "{}", builtin.name);
+        }
+    }
+}

@@ -14,6 +14,14 @@ use uuid::Uuid;
 /// Makes, finds and ends the worktrees of tickets.
 #[async_trait]
 pub trait Worktrees: Send + Sync {
+    /// Whether worktrees can be made of a repository as it is now.
+    ///
+    /// Errors: `Invalid` where they cannot (no folder, no repository, no such base, not apart from the
+    /// worktrees); `Unavailable` where git fails.
+    async fn check_repo(&self, _repo: &Repo) -> Result<(), OutsideError> {
+        Ok(())
+    }
+
     /// Make the worktree of a ticket: for each repository a copy on a branch of its own.
     ///
     /// A complete one that is there already is given back as it is; a half-made one is made anew.

@@ -10,8 +10,7 @@ use adjutant_component::Engine;
 use adjutant_connect::ports::Worktrees;
 use adjutant_model::{
     AgentId, Command, Limits, Message, MessageId, NewTicket, Outcome, Plugin, Refusal,
-    ReportOutcome, Spend, Status, TeamSpec, Ticket, TicketId, Timestamp, Token, Workspace,
-    WorkspaceId,
+    ReportOutcome, Spend, Status, Ticket, TicketId, Timestamp, Token, WorkspaceId,
 };
 use adjutant_run::{Clock, Runner, RunnerOptions};
 use adjutant_store::{Shortage, Store, records};
@@ -48,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) turns: crate::turns::Turns,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) worktrees: Arc<dyn Worktrees>,
     base_url: Arc<RwLock<String>>,
 }
 
@@ -207,6 +207,7 @@ impl Host {
             turns: turns.clone(),
             limits: limits.clone(),
             sources: sources.clone(),
+            worktrees: parts.worktrees.clone(),
             base_url: base_url.clone(),
             backups: Arc::new(Semaphore::new(1)),
         };
@@ -294,16 +295,6 @@ impl Host {
         if self.inner.messages.send(Msg::Stop { done }).await.is_ok() {
             // An error says that the loop has ended already.
             let _ = stopped.await;
-        }
-    }
-
-    /// Saves a workspace and its agents, all or nothing; makes the workspace where there is none of
-    /// that name. Gives back the workspace and the agents' names and ids.
-    pub async fn apply(&self, team: TeamSpec) -> Result<(Workspace, Vec<(String, AgentId)>)> {
-        self.check_configs(&team).await?;
-        match self.ask(|reply| Msg::Apply { team, reply }).await? {
-            (workspace, Outcome::Saved(agents)) => Ok((workspace, agents)),
-            (_, other) => Err(strange(&other)),
         }
     }
 
@@ -507,7 +498,7 @@ impl Host {
 
     /// Asks the loop for a change. A full queue or a full disk is told at once, and nothing has
     /// happened.
-    async fn ask<T>(&self, message: impl FnOnce(Answer<T>) -> Msg) -> Result<T> {
+    pub(crate) async fn ask<T>(&self, message: impl FnOnce(Answer<T>) -> Msg) -> Result<T> {
         self.has_room()?;
         let (reply, answer) = oneshot::channel();
         self.hand_in(message(reply))?;
@@ -585,7 +576,7 @@ fn stopped() -> HostError {
 }
 
 /// An outcome of another kind than its command's.
-fn strange(outcome: &Outcome) -> HostError {
+pub(crate) fn strange(outcome: &Outcome) -> HostError {
     tracing::error!(
         ?outcome,
         "the dispatcher gave an answer of another kind than its command's"

@@ -102,7 +102,7 @@ impl Host {
         match table.get(&PluginRef::parse(key)) {
             Some(plugin) => shelf.bytes(&plugin.digest).await,
             None => Err(HostError::Refused(Refusal::NotFound(format!(
-                "there is no plugin {:?}; GET /v1/plugins lists those there are",
+                "there is no plugin {:?}; `adjutant plugin list` (GET /v1/plugins) lists those there are",
                 adjutant_model::text::cut(key, 200)
             )))),
         }

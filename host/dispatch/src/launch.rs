@@ -320,16 +320,21 @@ pub(crate) fn provision_of(ticket: &Ticket, workspace: &Workspace) -> Option<Pro
     if workspace.repos.is_empty() {
         return None;
     }
-    let repos = workspace.repos.iter().map(|repo| Repo {
-        name: repo.name.clone(),
-        path: PathBuf::from(&repo.path),
-        base: repo.base.clone(),
-    });
+    let repos = workspace.repos.iter().map(repo_of);
     Some(Provision {
         ticket: ticket.id.0,
         branch: branch_name(ticket),
         repos: repos.collect(),
     })
+}
+
+/// A linked repository, as worktrees are made of it.
+pub(crate) fn repo_of(linked: &adjutant_model::Repo) -> Repo {
+    Repo {
+        name: linked.name.clone(),
+        path: PathBuf::from(&linked.path),
+        base: linked.base.clone(),
+    }
 }
 
 /// A branch that people can tell: the title's words, and enough of the id to be the only one.

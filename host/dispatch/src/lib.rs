@@ -36,6 +36,7 @@ mod recovery;
 mod sources;
 mod status;
 mod stop;
+mod teams;
 mod turns;
 mod views;
 mod watched;
@@ -49,11 +50,11 @@ pub use host::{Builtin, Host, HostError, HostOptions, HostParts, Reported, Start
 #[cfg(feature = "testing")]
 pub use inside::Inside;
 pub use keys::IdempotencyKey;
-pub use plugins::{Activation, How, NewPlugin, PluginState, PluginView, RolloutView, Step};
+pub use plugins::{Activation, Added, How, NewPlugin, PluginState, PluginView, RolloutView, Step};
 pub use sources::{PluginBounds, SourceOptions};
 pub use status::{HostStatus, RunCounts, Share, TicketCounts};
 pub use views::{
     AgentView, Candidates, LogLine, MessageView, Page, Picks, RunRecording, TicketFilter,
     TicketNode, Versioned,
 };
-pub use watched::{WatchedFile, WatchedFolder};
+pub use watched::{Became, WatchedFile, WatchedFolder};

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 const MOST: usize = 1_000;
 /// Tickets that are looked at for one page of a filtered list; the rest comes with the next page.
 const LOOKED_AT: usize = 5_000;
+/// Tickets of which one answer says why they wait.
+const REASONS: usize = 200;
 /// Tickets of a tree that are shown.
 const TREE: usize = 10_000;
 
@@ -73,11 +75,17 @@ impl Host {
 
     /// The agents of a workspace, in the order of their making.
     pub async fn agents(&self, workspace: WorkspaceId) -> Result<Vec<AgentView>> {
+        let now = self.inner.clock.now();
         let found = self.query(move |worlds| {
             let state = &worlds.get(&workspace)?.state;
             let mut agents: Vec<&Agent> = state.agents().collect();
             agents.sort_by_key(|agent| agent.id);
-            Some(agents.into_iter().map(|agent| view(state, agent)).collect())
+            Some(
+                agents
+                    .into_iter()
+                    .map(|agent| view(state, agent, now))
+                    .collect(),
+            )
         });
         found
             .await?
@@ -86,10 +94,13 @@ impl Host {
 
     /// An agent by id or name.
     pub async fn agent(&self, workspace: WorkspaceId, key: &str) -> Result<AgentView> {
+        let now = self.inner.clock.now();
         let wanted = key.to_owned();
         let found = self.query(move |worlds| {
             let state = &worlds.get(&workspace)?.state;
-            state.find_agent(&wanted).map(|agent| view(state, agent))
+            state
+                .find_agent(&wanted)
+                .map(|agent| view(state, agent, now))
         });
         found
             .await?
@@ -98,12 +109,13 @@ impl Host {
 
     /// An agent in whatever workspace, by id, or by a name that only one has.
     pub async fn find_agent(&self, key: &str) -> Result<(WorkspaceId, AgentView)> {
+        let now = self.inner.clock.now();
         let wanted = key.to_owned();
         let found: Vec<(WorkspaceId, AgentView)> = self
             .query(move |worlds| {
                 let agents = worlds.iter().filter_map(|(id, world)| {
                     let agent = world.state.find_agent(&wanted)?;
-                    Some((*id, view(&world.state, agent)))
+                    Some((*id, view(&world.state, agent, now)))
                 });
                 agents.collect()
             })
@@ -151,6 +163,25 @@ impl Host {
     pub async fn find_ticket(&self, ticket: TicketId) -> Result<(WorkspaceId, Versioned<Ticket>)> {
         let found = self.find("ticket", &records::ticket_key(ticket)).await?;
         found.ok_or_else(|| not_found("ticket", ticket))
+    }
+
+    /// Why tickets that wait in queues do not start: a sentence each, by ticket. Those that wait in none are
+    /// left out, and so are those beyond the first 200: the event loop looks at each.
+    pub async fn held(
+        &self,
+        workspace: WorkspaceId,
+        tickets: Vec<TicketId>,
+    ) -> Result<HashMap<TicketId, String>> {
+        let now = self.inner.clock.now();
+        let found = self.query(move |worlds| {
+            let state = worlds.get(&workspace).map(|world| &world.state);
+            let reasons = tickets.into_iter().take(REASONS).filter_map(|id| {
+                let reason = state?.held_ticket(id, now)?;
+                Some((id, reason))
+            });
+            reasons.collect()
+        });
+        found.await
     }
 
     /// Tickets, the newest first. A page may be short of `limit` though there is a `next`.
@@ -406,7 +437,7 @@ impl Host {
     }
 }
 
-fn view(state: &State, agent: &Agent) -> AgentView {
+fn view(state: &State, agent: &Agent, now: Timestamp) -> AgentView {
     AgentView {
         agent: agent.clone(),
         member: state.member(agent),
@@ -419,7 +450,7 @@ fn view(state: &State, agent: &Agent) -> AgentView {
             .into_iter()
             .map(|a| (a.id, a.name.clone()))
             .collect(),
-        held: state.held(agent.id).map(ToOwned::to_owned),
+        held: state.held(agent.id, now),
     }
 }
 

@@ -2,11 +2,11 @@
 //! folder; and whose signature counts. Each way ends in `Host::add_plugin`.
 
 use crate::host::{Host, HostError, Result};
-use crate::plugins::NewPlugin;
+use crate::plugins::{Added, NewPlugin};
 use crate::watched::Watched;
 use adjutant_connect::registry::{Registries, RegistryError};
 use adjutant_connect::{SIGNATURE_BYTES, Signatures};
-use adjutant_model::{Origin, Plugin, Refusal, Source};
+use adjutant_model::{Origin, Refusal, Source};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::{self, Read};
@@ -72,7 +72,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::add_plugin`], and where the file cannot be read.
-    pub async fn add_plugin_at(&self, path: &Path, new: NewPlugin) -> Result<Plugin> {
+    pub async fn add_plugin_at(&self, path: &Path, new: NewPlugin) -> Result<Added> {
         let refused = |why: String| HostError::Refused(Refusal::invalid("/path", why));
         if !path.is_absolute() {
             return Err(refused(format!(
@@ -90,11 +90,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::add_plugin`], and where the registry does not give it.
-    pub async fn add_plugin_from_registry(
-        &self,
-        reference: &str,
-        new: NewPlugin,
-    ) -> Result<Plugin> {
+    pub async fn add_plugin_from_registry(&self, reference: &str, new: NewPlugin) -> Result<Added> {
         let pulled = self.inner.sources.registries.pull(reference).await?;
         let found = Found {
             component: pulled.component,

@@ -43,7 +43,7 @@ pub struct AgentView {
     pub boss: Option<(AgentId, String)>,
     /// Its direct subordinates: ids and names.
     pub team: Vec<(AgentId, String)>,
-    /// Why nothing of its queue can start, where its plugin has no active version.
+    /// Why nothing of its queue starts now, where something waits: a sentence.
     pub held: Option<String>,
 }
 

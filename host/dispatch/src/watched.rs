@@ -14,7 +14,7 @@ use crate::host::{Host, HostError, Inner};
 use crate::plugins::NewPlugin;
 use crate::sources::{Found, SIGNATURE_EXTENSION, digest_of, read_component};
 use adjutant_connect::{Folder, MOST_FILES};
-use adjutant_model::{MANIFEST_SECTION, Manifest, Origin, PluginRef, Refusal, Timestamp};
+use adjutant_model::{MANIFEST_SECTION, Manifest, Origin, PluginRef, Plugins, Refusal, Timestamp};
 use retries::{FIRST_PAUSE, LONGEST_PAUSE, MOST_TRIES, Retries};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -46,8 +46,20 @@ pub struct WatchedFile {
     pub file: String,
     /// When it was looked at.
     pub at: Timestamp,
-    /// The plugin that it is, as `name@version`; or why it is none, as a sentence.
-    pub result: Result<String, String>,
+    /// What it is.
+    pub became: Became,
+}
+
+/// What a file of the watched folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// This plugin, as `name@version`.
+    Plugin(String),
+    /// This version, `name@version`, which an operator has removed since. It comes back when the file is
+    /// copied here once more, or installed.
+    Removed(String),
+    /// Nothing that the host takes; why, as a sentence.
+    Refused(String),
 }
 
 /// What the host keeps of it.
@@ -62,11 +74,16 @@ pub(crate) struct Watched {
 }
 
 /// Why a file is no plugin.
-struct Unfit {
-    /// A sentence.
-    why: String,
-    /// Whether it may be otherwise in a moment, though the file stays as it is.
-    passes: bool,
+enum Unfit {
+    /// The version, `name@version`, was removed.
+    Removed(String),
+    /// Something is wrong.
+    Wrong {
+        /// A sentence.
+        why: String,
+        /// Whether it may be otherwise in a moment, though the file stays as it is.
+        passes: bool,
+    },
 }
 
 impl Watched {
@@ -121,9 +138,14 @@ impl Host {
         let there = watched.there(watched.names()).await;
         let files = watched.files.lock().unwrap_or_else(PoisonError::into_inner);
         let files = files.values().filter(|file| there.contains(&file.file));
+        let table = self.inner.shelf.table();
+        let now = |file: &WatchedFile| WatchedFile {
+            became: file.became.clone().now(&table),
+            ..file.clone()
+        };
         Some(WatchedFolder {
             path: watched.path.clone(),
-            files: files.cloned().collect(),
+            files: files.map(now).collect(),
             left_alone: watched.left_alone.load(Ordering::Relaxed),
         })
     }
@@ -160,7 +182,7 @@ impl Host {
     async fn add_watched(&self, path: &Path, file: &str, at_start: bool) -> Result<String, Unfit> {
         let max_bytes = self.inner.engine.bounds().max_bytes;
         let found = read_component(path, max_bytes).await;
-        let found = found.map_err(|unreadable| Unfit {
+        let found = found.map_err(|unreadable| Unfit::Wrong {
             why: unreadable.why,
             passes: unreadable.passes,
         })?;
@@ -173,10 +195,7 @@ impl Host {
         {
             // It may have another name now, under which it is known at the next start.
             shelf.note_dropped(&digest, version, file).await?;
-            return Err(Unfit::for_good(format!(
-                "{version} was removed, and its file does not bring it back: copy the file here once more, \
-                 or install it, to have it again"
-            )));
+            return Err(Unfit::Removed(version.clone()));
         }
         let new = NewPlugin {
             name: named.given.as_ref().map(|(name, _)| name.clone()),
@@ -184,7 +203,7 @@ impl Host {
             ..NewPlugin::default()
         };
         let new = found.into_new(new, Origin::Watched(file.to_owned()));
-        let added = self.add_plugin(new).await?;
+        let added = self.add_plugin(new).await?.plugin;
         let version = format!("{}@{}", added.name, added.version);
         shelf.note_dropped(&digest, &version, file).await?;
         Ok(version)
@@ -207,6 +226,22 @@ impl Host {
             tracing::debug!(%error, "gone files of the watched folder are still remembered");
         }
         forgotten.is_ok()
+    }
+}
+
+impl Became {
+    /// What it is now: what was a plugin may have been removed since.
+    fn now(self, table: &Plugins) -> Became {
+        match self {
+            Became::Plugin(version) if table.get(&PluginRef::parse(&version)).is_none() => {
+                Became::Removed(version)
+            }
+            // It was installed in another way meanwhile.
+            Became::Removed(version) if table.get(&PluginRef::parse(&version)).is_some() => {
+                Became::Plugin(version)
+            }
+            other => other,
+        }
     }
 }
 
@@ -306,18 +341,25 @@ impl Watching {
         };
         let file = name.to_string_lossy().into_owned();
         let result = host.add_watched(path, &file, at_start).await;
-        let result = result.map_err(|unfit| self.told(path, unfit, at_start));
-        match &result {
-            Ok(plugin) => {
-                self.retries.forget(path);
+        let became = self.became(path, result, at_start);
+        match &became {
+            Became::Plugin(plugin) => {
                 tracing::info!(file, plugin, "a file of the watched folder is a plugin");
             }
-            Err(why) => tracing::warn!(file, why, "a file of the watched folder changes nothing"),
+            Became::Removed(plugin) => tracing::warn!(
+                file,
+                plugin,
+                "a file of the watched folder is a version that was removed, and does not bring it back: \
+                 copy the file here once more, or install it, to have it again"
+            ),
+            Became::Refused(why) => {
+                tracing::warn!(file, why, "a file of the watched folder changes nothing");
+            }
         }
         let looked_at = WatchedFile {
             file,
             at: inner.clock.now(),
-            result,
+            became,
         };
         watched.note(looked_at).await;
         self.forget_gone().await;
@@ -347,20 +389,27 @@ impl Watching {
         }
     }
 
-    /// Why a file is no plugin, with what comes of it.
-    fn told(&mut self, path: &Path, unfit: Unfit, at_start: bool) -> String {
-        let why = unfit.why;
-        if !unfit.passes {
-            self.retries.forget(path);
-            return why;
-        }
-        match self.retries.failed(path, at_start, Instant::now()) {
+    /// What a file is. One that may be otherwise in a moment is looked at again then.
+    fn became(&mut self, path: &Path, found: Result<String, Unfit>, at_start: bool) -> Became {
+        let became = match found {
+            Ok(version) => Became::Plugin(version),
+            Err(Unfit::Removed(version)) => Became::Removed(version),
+            Err(Unfit::Wrong { why, passes: false }) => Became::Refused(why),
+            Err(Unfit::Wrong { why, passes: true }) => return self.again(path, &why, at_start),
+        };
+        self.retries.forget(path);
+        became
+    }
+
+    /// Why a file is no plugin at the moment, and when it is looked at again.
+    fn again(&mut self, path: &Path, why: &str, at_start: bool) -> Became {
+        Became::Refused(match self.retries.failed(path, at_start, Instant::now()) {
             Some(pause) => format!("{why}; the host looks again in {} s", pause.as_secs()),
             None => format!(
                 "{why}; the host has looked {MOST_TRIES} times and does so no more until the file changes \
                  or the host starts again"
             ),
-        }
+        })
     }
 }
 
@@ -392,7 +441,7 @@ async fn until(due: Option<Instant>) {
 
 impl Unfit {
     fn for_good(why: String) -> Unfit {
-        Unfit { why, passes: false }
+        Unfit::Wrong { why, passes: false }
     }
 }
 
@@ -403,7 +452,7 @@ impl From<HostError> for Unfit {
             HostError::Refused(refusal) => matches!(refusal, Refusal::Busy(_)),
             HostError::Plugin(_) => false,
         };
-        Unfit {
+        Unfit::Wrong {
             why: error.to_string(),
             passes,
         }
@@ -429,12 +478,14 @@ mod tests {
                 retry_after_s: 1,
             },
         ];
-        assert!(passing.into_iter().all(|error| Unfit::from(error).passes));
+        let passes =
+            |error: HostError| matches!(Unfit::from(error), Unfit::Wrong { passes: true, .. });
+        assert!(passing.into_iter().all(passes));
         let staying = [
             HostError::Plugin(text()),
             HostError::Refused(Refusal::Conflict(text())),
         ];
-        assert!(!staying.into_iter().any(|error| Unfit::from(error).passes));
+        assert!(!staying.into_iter().any(passes));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 //! happens twice, and whoever asks is told.
 
 use crate::common::{Bench, agent};
-use adjutant_dispatch::{HostError, HostOptions, NewPlugin, SourceOptions, SystemClock};
+use adjutant_dispatch::{
+    Became, HostError, HostOptions, NewPlugin, SourceOptions, SystemClock, WatchedFile,
+};
 use adjutant_model::{EventKind, NewTicket, Status, TicketId, Timestamp};
 use adjutant_run::Clock;
 use adjutant_store::testing::SimDisk;
@@ -155,16 +157,12 @@ async fn a_file_of_the_watched_folder_is_tried_again_when_the_disk_has_room() {
     fill(&bench).await;
     let file = watched.path().join("late@1.0.0.wasm");
     std::fs::write(&file, crate::common::wasm("trapper")).expect("written");
-    let became = async |wanted: fn(&Result<String, String>) -> bool| {
-        crate::plugins::became(&bench, |file| wanted(&file.result))
-            .await
-            .result
-    };
-    let why = became(Result::is_err).await.expect_err("no room");
-    assert!(why.contains("looks again in"), "{why}");
+    let is_refused = |file: &WatchedFile| matches!(&file.became, Became::Refused(why) if why.contains("looks again in"));
+    crate::plugins::became(&bench, is_refused).await;
     disk.hold_at_most(None);
     // Nobody touches the file.
-    assert_eq!(became(Result::is_ok).await.expect("room"), "late@1.0.0");
+    let late = Became::Plugin("late@1.0.0".to_owned());
+    crate::plugins::became(&bench, |file| file.became == late).await;
     assert!(bench.host.plugin("late@1.0.0").is_ok());
 }
 

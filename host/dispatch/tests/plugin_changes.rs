@@ -3,8 +3,8 @@
 use crate::common::gate::Gate;
 use crate::common::{self, Bench, agent};
 use crate::plugins::{custom_section, hex, how, variant};
-use adjutant_dispatch::{HostError, HostOptions, NewPlugin, PluginState, Step};
-use adjutant_model::{EventKind, Manifest, Plugin, Refusal, Status, Ticket, World};
+use adjutant_dispatch::{Activation, HostError, HostOptions, NewPlugin, PluginState, Step};
+use adjutant_model::{Change, EventKind, Manifest, Plugin, Refusal, Status, Ticket, World};
 use adjutant_store::testing::{Call, SimDisk};
 use adjutant_store::{Batch, CommitError, Options, RedbEngine, RedbOptions, Store, records};
 use futures::FutureExt as _;
@@ -118,7 +118,12 @@ async fn a_version_that_is_on_disk_though_its_registering_was_told_to_have_faile
     assert!(file.exists());
     // What nobody needs goes meanwhile.
     let other = NewPlugin::named("nobodys", "1.0.0", variant(120));
-    let other = bench.host.add_plugin(other).await.expect("it is added");
+    let other = bench
+        .host
+        .add_plugin(other)
+        .await
+        .expect("it is added")
+        .plugin;
     let others = bench.folder.path().join("plugins").join(hex(&other.digest));
     let removed = bench.host.remove_plugin("nobodys", "1.0.0", false).await;
     removed.expect("nobody needs it");
@@ -139,7 +144,7 @@ async fn a_version_that_is_on_disk_though_its_registering_was_told_to_have_faile
 async fn a_host_that_ends_removes_no_files_any_more() {
     let (bench, gate) = gated(Arc::new(common::folder())).await;
     let added = bench.host.add_plugin(new(described("1.0.0"))).await;
-    let digest = added.expect("it is added").digest;
+    let digest = added.expect("it is added").plugin.digest;
     let file = bench.folder.path().join("plugins").join(hex(&digest));
     // The removal is stored, and what it lets go of is about to go.
     gate.close_after(1);
@@ -238,7 +243,7 @@ fn outdated(known: &Plugin) -> (Vec<u8>, Plugin, Stored) {
 async fn a_stored_manifest_that_this_host_refuses_keeps_its_own_version_only_from_starting() {
     let bench = Bench::start().await;
     let added = bench.host.add_plugin(new(described("1.0.0"))).await;
-    let (component, old, puts) = outdated(&added.expect("it is added"));
+    let (component, old, puts) = outdated(&added.expect("it is added").plugin);
     let file = bench.folder.path().join("plugins").join(hex(&old.digest));
     std::fs::write(&file, &component).expect("it is written");
     let bench = with_stored(bench, puts).await;
@@ -277,7 +282,7 @@ async fn a_damaged_record_of_a_manifest_is_read_from_the_component_or_mended_by_
  {
     let bench = Bench::start().await;
     let added = bench.host.add_plugin(new(described("1.0.0"))).await;
-    let digest = added.expect("it is added").digest;
+    let digest = added.expect("it is added").plugin.digest;
     let agents = ["worker", "waiter"].map(|name| agent(name, "mine", None));
     bench.team(agents.to_vec()).await;
     let damaged = || vec![(records::manifest_key(&digest), vec![9, 1])];
@@ -321,7 +326,11 @@ async fn a_damaged_component_is_mended_by_installing_it_again() {
     let named = || NewPlugin::named("mine", "1.0.0", component.clone());
     let added = bench.host.add_plugin(named()).await.expect("it is added");
     bench.team(vec![agent("worker", "mine", None)]).await;
-    let file: PathBuf = bench.folder.path().join("plugins").join(hex(&added.digest));
+    let file: PathBuf = bench
+        .folder
+        .path()
+        .join("plugins")
+        .join(hex(&added.plugin.digest));
     let damages: [&dyn Fn(); 3] = [
         &|| std::fs::write(&file, b"nothing of it").expect("it is damaged"),
         &|| std::fs::write(&file, variant(2)).expect("it is another one"),
@@ -350,5 +359,74 @@ async fn a_damaged_component_is_mended_by_installing_it_again() {
         "{refused:?}"
     );
     assert_eq!(std::fs::read(&file).expect("it is there"), component);
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_there_is_tried_or_made_active_only_where_that_is_asked_for() {
+    let bench = Bench::start().await;
+    let add = async |bench: &Bench, number: u8, activation: Activation| {
+        let named = NewPlugin::named("mine", &format!("{number}.0.0"), variant(number));
+        let new = NewPlugin {
+            activation,
+            ..named
+        };
+        bench.host.add_plugin(new).await
+    };
+    let canary = PluginState::Canary;
+    for number in [1, 2] {
+        let added = add(&bench, number, Activation::Switch).await;
+        assert!(!added.expect("it is added").known);
+    }
+    let back = bench.host.step_plugin("mine", Step::RollBack, &how()).await;
+    back.expect("1.0.0 was before");
+    let states = |bench: &Bench| {
+        let states = stands(bench).into_iter();
+        states.map(|(_, state)| state).collect::<Vec<_>>()
+    };
+    // The file of a version that was left lies in a watched folder still, or a script installs it again.
+    for activation in [Activation::Switch, Activation::Keep] {
+        let again = add(&bench, 2, activation).await.expect("the same again");
+        assert!(again.known);
+        assert_eq!(states(&bench), [PluginState::Active, PluginState::Idle]);
+    }
+    // To be tried it need not be new; the same again changes nothing.
+    for percent in [10, 10, 30] {
+        let tried = add(&bench, 2, Activation::Canary(percent)).await;
+        assert!(tried.expect("it is tried").known);
+        assert_eq!(states(&bench), [PluginState::Active, canary(percent)]);
+    }
+    let view = bench.host.rollout("mine").await.expect("it is there");
+    let turns = view.rollout.history.iter();
+    let started = turns.filter(|turn| turn.change == Change::CanaryStarted);
+    assert_eq!(started.count(), 2);
+    // What takes all runs cannot be tried, and that is told.
+    let refused = add(&bench, 1, Activation::Canary(10)).await;
+    assert!(
+        matches!(&refused, Err(HostError::Refused(Refusal::Conflict(why)))
+            if why.contains("mine@1.0.0 is active already")),
+        "{refused:?}"
+    );
+    assert_eq!(states(&bench), [PluginState::Active, canary(30)]);
+    let bench = bench.restart().await;
+    assert_eq!(states(&bench), [PluginState::Active, canary(30)]);
+
+    let active = add(&bench, 2, Activation::Activate).await;
+    assert!(active.expect("it is made active").known);
+    assert_eq!(states(&bench), [PluginState::Idle, PluginState::Active]);
+    // A pin holds against both.
+    let pinned = bench
+        .host
+        .step_plugin("mine", Step::Pin(None), &how())
+        .await;
+    pinned.expect("there is an active one");
+    for activation in [Activation::Activate, Activation::Canary(10)] {
+        let refused = add(&bench, 1, activation).await;
+        assert!(
+            matches!(&refused, Err(HostError::Refused(Refusal::Conflict(why)))
+                if why.contains("unpin it first")),
+            "{refused:?}"
+        );
+    }
     bench.host.shutdown().await;
 }

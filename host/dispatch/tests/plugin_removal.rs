@@ -2,7 +2,7 @@
 
 use crate::common::{self, Bench, agent};
 use crate::plugins::{custom_section, hex, how, variant};
-use adjutant_dispatch::{HostError, HostOptions, NewPlugin, PluginState, Step};
+use adjutant_dispatch::{Activation, HostError, HostOptions, NewPlugin, PluginState, Step};
 use adjutant_model::{
     AgentSpec, EventKind, Limits, Manifest, Refusal, Status, Ticket, TicketId, World,
 };
@@ -30,7 +30,11 @@ async fn bench() -> Bench {
 async fn add(bench: &Bench, name: &str, version: &str, component: Vec<u8>) -> PathBuf {
     let new = NewPlugin::named(name, version, component);
     let added = bench.host.add_plugin(new).await.expect("it is added");
-    bench.folder.path().join("plugins").join(hex(&added.digest))
+    bench
+        .folder
+        .path()
+        .join("plugins")
+        .join(hex(&added.plugin.digest))
 }
 
 async fn remove(bench: &Bench, name: &str, version: &str, force: bool) -> Result<(), HostError> {
@@ -432,5 +436,73 @@ async fn a_version_that_is_taken_back_says_which_agents_do_not_fit_the_one_befor
     assert_eq!(view.rollout.active.as_deref(), Some("1.0.0"));
     assert_eq!(view.rollout.history.last().expect("a turn").reason, said);
     says_what_does_not_fit(&ends(&bench).await);
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_active_version_is_not_removed_where_none_would_be_active_then() {
+    let bench = bench().await;
+    add(&bench, "mine", "1.0.0", variant(90)).await;
+    // Alone and used by nobody it may go, and comes back.
+    remove(&bench, "mine", "1.0.0", false)
+        .await
+        .expect("unneeded");
+    add(&bench, "mine", "1.0.0", variant(90)).await;
+    // Used by its name it may not, though nobody has anything to do.
+    bench.team(vec![agent("worker", "mine", None)]).await;
+    let why = text(remove(&bench, "mine", "1.0.0", false).await);
+    assert!(
+        why.contains("the only version of mine") && why.contains("(default/worker)"),
+        "{why}"
+    );
+
+    // Another version that was never active takes no place.
+    let kept = NewPlugin {
+        activation: Activation::Keep,
+        ..NewPlugin::named("mine", "2.0.0", variant(91))
+    };
+    bench.host.add_plugin(kept).await.expect("it is added");
+    let why = text(remove(&bench, "mine", "1.0.0", false).await);
+    assert!(
+        why.contains("none would be for the agents that use it (default/worker)")
+            && why.contains("adjutant plugin activate mine@VERSION` (there are 2.0.0)"),
+        "{why}"
+    );
+    let active = async |bench: &Bench| {
+        let view = bench.host.rollout("mine").await.expect("it is there");
+        view.rollout.active
+    };
+    assert_eq!(active(&bench).await.as_deref(), Some("1.0.0"));
+    // One that was active before does: nothing is without a version, and what is idle goes at any time.
+    let step = Step::Activate("2.0.0".to_owned());
+    let stepped = bench.host.step_plugin("mine", step, &how()).await;
+    stepped.expect("it is there");
+    remove(&bench, "mine", "2.0.0", false)
+        .await
+        .expect("1.0.0 was active before");
+    assert_eq!(active(&bench).await.as_deref(), Some("1.0.0"));
+
+    // By force none is active, and what comes waits and says why.
+    let kept = NewPlugin {
+        activation: Activation::Keep,
+        ..NewPlugin::named("mine", "3.0.0", variant(92))
+    };
+    bench.host.add_plugin(kept).await.expect("it is added");
+    remove(&bench, "mine", "1.0.0", true)
+        .await
+        .expect("by force");
+    assert_eq!(active(&bench).await, None);
+    let id = bench.script("worker", json!([{"greet": true}])).await;
+    let held = bench.host.held(bench.workspace, vec![id]).await;
+    let held = held.expect("the host answers").remove(&id);
+    assert!(
+        held.as_ref()
+            .is_some_and(|why| why.contains("mine has no active version")),
+        "{held:?}"
+    );
+    let step = Step::Activate("3.0.0".to_owned());
+    let stepped = bench.host.step_plugin("mine", step, &how()).await;
+    stepped.expect("it is there");
+    assert_eq!(bench.over(id).await.status, Status::Done);
     bench.host.shutdown().await;
 }

@@ -6,7 +6,8 @@
 //!   references that double at each level would keep a check of a small one busy for years.
 
 use crate::{Refusal, Violation, text::cut};
-use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Keyword, PatternOptions, ReferencingError, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -63,15 +64,7 @@ impl Schema {
             })
             .build(&counted)
             .map(Schema)
-            .map_err(|error| {
-                Refusal::invalid(
-                    path,
-                    format!(
-                        "this is no JSON Schema (draft 2020-12): {error} (at {:?} in the schema)",
-                        error.instance_path().to_string()
-                    ),
-                )
-            })
+            .map_err(|error| Refusal::invalid(path, no_schema(&error)))
     }
 
     /// What is wrong with an output; nothing if it fulfils the schema.
@@ -100,6 +93,23 @@ impl Schema {
             Err(other) => resume_unwind(other),
         }
     }
+}
+
+/// Why a schema is none: a sentence.
+fn no_schema(error: &ValidationError<'_>) -> String {
+    if let ValidationErrorKind::Referencing(ReferencingError::Unretrievable { uri, .. }) =
+        error.kind()
+    {
+        return format!(
+            "this is no JSON Schema that can be used here: it refers to another document, {:?}, and those \
+             are never fetched; put that part into this schema's `$defs`, and refer to it as \"#/$defs/NAME\"",
+            cut(uri, VIOLATION_BYTES)
+        );
+    }
+    format!(
+        "this is no JSON Schema (draft 2020-12): {error} (at {:?} in the schema)",
+        error.instance_path().to_string()
+    )
 }
 
 /// Counts what is tried. The library offers no other way out of a check than to unwind.
@@ -211,6 +221,30 @@ mod tests {
         assert_eq!(wrong[0].path, "/n");
         assert_eq!(check_output(Some(&schema), None).len(), 1);
         assert_eq!(check_output(None, None), []);
+    }
+
+    #[test]
+    fn a_reference_to_another_document_is_refused_with_what_to_do() {
+        for target in ["https://example.com/s.json", "http://127.0.0.1:1/s.json#/a"] {
+            let schema = json!({ "properties": { "a": { "$ref": target } } });
+            let refused = Schema::compile(&schema, "/config_schema").expect_err("another document");
+            let said = refused.to_string();
+            assert!(
+                said.contains("never fetched") && said.contains("`$defs`"),
+                "{said}"
+            );
+            assert!(
+                said.contains(target.split('#').next().expect("it")),
+                "{said}"
+            );
+        }
+        // What the schema itself is called by that name is here.
+        let here = json!({
+            "$defs": { "a": { "$id": "https://example.com/s.json", "type": "string" } },
+            "$ref": "https://example.com/s.json"
+        });
+        let schema = Schema::compile(&here, "").expect("nothing is to be fetched");
+        assert_eq!(schema.check(&json!(1)).len(), 1);
     }
 
     #[test]

@@ -338,3 +338,54 @@ fn what_starts_at_once_needs_no_room_in_the_queue() {
     story.done(first);
     story.give("sol", "2");
 }
+
+#[test]
+fn what_waits_in_a_queue_says_why() {
+    let mut story = Story::new();
+    let held = |story: &Story, id| story.state.held_ticket(id, story.now);
+    let why = |story: &Story, id| held(story, id).expect("it waits");
+    // Its agent has as much to do as it may have.
+    let busy = story.give("ada", "busy");
+    assert_eq!(held(&story, busy), None, "it is worked on");
+    let queued = story.give("ada", "queued");
+    let said = why(&story, queued);
+    assert_eq!(
+        said,
+        "ada works on 1 ticket, and 1 at a time is its limit (`max_concurrent`)"
+    );
+    let ada = story.agent("ada");
+    assert_eq!(story.state.held(ada, story.now), Some(said));
+    assert_eq!(story.state.held(story.agent("sol"), story.now), None);
+
+    // It comes after another one, or one of its group is worked on.
+    let after = story.create(on(
+        Terms {
+            blocked_by: vec![queued],
+            ..Terms::default()
+        },
+        "sol",
+    ));
+    assert!(why(&story, after).contains(&format!("comes after {queued} (`blocked_by`)")));
+    let first = story.create(on(of_group("db"), "sol"));
+    let second = story.create(on(of_group("db"), "sol"));
+    assert!(why(&story, second).contains(&format!("ticket {first} of its group \"db\"")));
+    story.cancel(after);
+    story.cancel(second);
+    story.done(first);
+
+    // The workspace has as many busy runs as it may.
+    let most = |runs, plugin: Option<u32>| Wip {
+        runs,
+        plugins: plugin
+            .map(|most| ("worker".to_owned(), most))
+            .into_iter()
+            .collect(),
+    };
+    wip(&mut story, most(Some(1), None));
+    let scarce = story.give("sol", "scarce");
+    assert!(why(&story, scarce).contains("the workspace works on 1 ticket, and 1 at a time"));
+    wip(&mut story, most(None, Some(1)));
+    assert!(why(&story, scarce).contains("works on 1 ticket with plugin worker, and 1 at a time"));
+    story.done(busy);
+    assert_eq!(held(&story, queued), None, "it has started");
+}

@@ -100,7 +100,8 @@ fn without_an_active_version_tickets_wait_and_go_on_when_there_is_one() {
     let id = give(&mut story);
     assert_eq!(story.ticket(id).status, Status::Open);
     let ada = story.agent("ada");
-    let why = story.state.held(ada).expect("it is held").to_owned();
+    let why = story.state.held(ada, story.now).expect("it is held");
+    assert_eq!(story.state.held_ticket(id, story.now), Some(why.clone()));
     assert!(why.contains("worker has no active version"), "{why}");
     let told = story.last.events.iter();
     assert!(
@@ -124,7 +125,7 @@ fn without_an_active_version_tickets_wait_and_go_on_when_there_is_one() {
     assert_eq!(story.last.events[0].kind, news[0]);
     assert_eq!(story.ticket(id).status, Status::InProgress);
     assert_eq!(taken(&story, id), "1.0.0");
-    assert_eq!(story.state.held(ada), None);
+    assert_eq!(story.state.held(ada, story.now), None);
 }
 
 #[test]
@@ -314,7 +315,7 @@ fn nothing_starts_on_a_version_whose_manifest_cannot_be_used() {
     let id = give(&mut story);
     assert_eq!(story.ticket(id).run, None);
     let ada = story.agent("ada");
-    let held = story.state.held(ada).expect("it is held");
+    let held = story.state.held(ada, story.now).expect("it is held");
     assert!(
         held.contains("worker@2.0.0") && held.contains("no host reads it"),
         "{held}"

@@ -1,14 +1,18 @@
-//! Names of the agents that an answer is about: tickets, runs and messages know them by id only.
+//! What an answer says beyond what is stored of a ticket, a run or a message: the names of agents, which those
+//! know by id only, and why a ticket does not start yet.
 
-use crate::dto::AgentRef;
+use crate::dto::{self, AgentRef};
 use crate::problem::Result;
 use adjutant_dispatch::Host;
-use adjutant_model::{AgentId, WorkspaceId};
+use adjutant_model::{AgentId, Status, Ticket, TicketId, WorkspaceId};
 use std::collections::HashMap;
 
-/// Names by id.
+/// Names by id, and why tickets wait in queues.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<AgentId, String>);
+pub(crate) struct Names {
+    agents: HashMap<AgentId, String>,
+    held: HashMap<TicketId, String>,
+}
 
 impl Names {
     /// Asks the host for a workspace's names, where any of these are wanted.
@@ -20,14 +24,48 @@ impl Names {
         if wanted.into_iter().next().is_none() {
             return Ok(Names::default());
         }
-        Ok(Names(host.agent_names(workspace).await?))
+        Ok(Names {
+            agents: host.agent_names(workspace).await?,
+            ..Names::default()
+        })
+    }
+
+    /// The same for tickets, with why those that are open do not start.
+    pub(crate) async fn of_tickets(
+        host: &Host,
+        workspace: WorkspaceId,
+        tickets: &[&Ticket],
+    ) -> Result<Names> {
+        let mut agents: Vec<AgentId> = Vec::new();
+        let mut open: Vec<TicketId> = Vec::new();
+        for ticket in tickets {
+            agents.extend(dto::Ticket::agents(ticket));
+            if ticket.status == Status::Open && ticket.assignee.is_some() {
+                open.push(ticket.id);
+            }
+        }
+        let names = Names::load(host, workspace, agents).await?;
+        let held = match open.is_empty() {
+            true => HashMap::new(),
+            false => host.held(workspace, open).await?,
+        };
+        Ok(Names { held, ..names })
+    }
+
+    /// Why a ticket that waits in its agent's queue does not start.
+    pub(crate) fn held(&self, ticket: TicketId) -> Option<String> {
+        self.held.get(&ticket).cloned()
     }
 
     /// An agent by id and name; its id stands for a name that is not known.
     pub(crate) fn agent(&self, id: AgentId) -> AgentRef {
         AgentRef {
             id: id.0,
-            name: self.0.get(&id).cloned().unwrap_or_else(|| id.to_string()),
+            name: self
+                .agents
+                .get(&id)
+                .cloned()
+                .unwrap_or_else(|| id.to_string()),
         }
     }
 }
@@ -59,12 +97,13 @@ pub(crate) mod tests {
 
     /// The names of such agents.
     pub(crate) fn names(numbers: &[u128]) -> Names {
-        Names(
-            numbers
-                .iter()
-                .map(|number| (AgentId(Uuid::from_u128(*number)), format!("agent-{number}")))
-                .collect(),
-        )
+        let agents = numbers.iter();
+        let agents =
+            agents.map(|number| (AgentId(Uuid::from_u128(*number)), format!("agent-{number}")));
+        Names {
+            agents: agents.collect(),
+            ..Names::default()
+        }
     }
 
     #[test]

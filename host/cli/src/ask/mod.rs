@@ -149,7 +149,11 @@ async fn privately(
         },
         ..Settings::below(folder.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     };
-    let started = interrupts.or(wire::start(settings)).await;
+    let starting = print::meanwhile(
+        "a host is started for this; the first time it compiles its strategies, which takes a while",
+        Box::pin(wire::start(settings)),
+    );
+    let started = interrupts.or(starting).await;
     let answer = match started {
         Ok(running) => {
             let client = Client::new(running.url(), plan.workspace.as_deref());

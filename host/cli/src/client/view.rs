@@ -110,6 +110,9 @@ pub(crate) struct TicketView {
     /// When it fails if it is not over.
     #[serde(default)]
     pub(crate) deadline: Option<String>,
+    /// Why it does not start yet.
+    #[serde(default)]
+    pub(crate) held: Option<String>,
     /// When it is tried again.
     #[serde(default)]
     pub(crate) not_before: Option<String>,
@@ -263,6 +266,8 @@ pub(crate) struct PluginView {
     /// Why nothing starts on it, where the host cannot use what it says of itself.
     #[serde(default)]
     pub(crate) unusable: Option<String>,
+    /// Whether it was there before it was registered just now.
+    pub(crate) known: bool,
     /// How it stands: `active`, `canary`, `draining`, `drained` or `idle`.
     pub(crate) state: String,
     /// Its share of the new runs, where it is tried.

@@ -65,11 +65,18 @@ pub(crate) async fn apply_file(args: &ApplyArgs, global: &Global) -> Result<Code
 pub(crate) async fn apply(client: &Client, team: &Team) -> Result<Value> {
     for plugin in &team.plugins {
         let component = component(&plugin.path)?;
-        client
-            .add_plugin(&NewPlugin::named(&plugin.name, &plugin.version), component)
-            .await?;
+        let new = NewPlugin::named(&plugin.name, &plugin.version);
+        let adding = client.add_plugin(&new, component);
+        let what = compiling(&format!("{}@{}", plugin.name, plugin.version));
+        print::meanwhile(&what, adding).await?;
     }
     client.apply(&team.spec).await
+}
+
+/// What is said while the host makes a component ready.
+pub(crate) fn compiling(what: &str) -> String {
+    let what = crate::clean::line(what, 500);
+    format!("{what} is compiled and checked, which takes a while the first time")
 }
 
 /// A component's bytes.

@@ -139,16 +139,32 @@ impl Plugins {
     }
 }
 
-/// A key as it is, or from its file.
+/// What a key's file is expected to hold.
+const A_KEY: &str = "one is the line of 56 letters and digits, beginning with RW, in the file that \
+                     `minisign -G` writes as `minisign.pub`";
+
+/// A key as it is, or from its file. What is none is not shown: it may be the secret one.
 fn trusted_key(given: &str) -> Result<String> {
+    let is_key = |text: &str| Signatures::new([text], true).is_ok();
     let path = Path::new(given);
-    if !path.is_file() {
-        return Ok(given.to_owned());
+    if !path.exists() {
+        return match is_key(given) {
+            true => Ok(given.to_owned()),
+            false => Err(Error::Usage(format!(
+                "--trusted-key {given}: there is no such file, and it is no minisign public key: {A_KEY}"
+            ))),
+        };
     }
-    let shown = path.display().to_string();
+    let shown = format!("--trusted-key {given}");
     let file = std::fs::File::open(path)
-        .map_err(|error| Error::Usage(format!("{shown} cannot be read: {error}")))?;
-    read_text(file, &shown)
+        .map_err(|error| Error::Usage(format!("{shown}: it cannot be read: {error}")))?;
+    let text = read_text(file, &shown)?;
+    match is_key(&text) {
+        true => Ok(text),
+        false => Err(Error::Usage(format!(
+            "{shown}: the file holds no minisign public key: {A_KEY}; the secret key stays with whoever signs"
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -210,8 +226,30 @@ mod tests {
         assert_eq!(keys, ["E7620F1842B4E81F", "E7620F1842B4E81F"]);
         let error = settings("", &["--require-signed"]).expect_err("nobody could sign");
         assert!(error.to_string().contains("--trusted-key"), "{error}");
-        let error = settings("", &["--trusted-key", "secret"]).expect_err("no key");
-        assert!(error.to_string().contains("minisign.pub"), "{error}");
+        let error = settings("", &["--trusted-key", "lost.pub"]).expect_err("no key");
+        let said = error.to_string();
+        assert!(
+            said.contains("--trusted-key lost.pub: there is no such file")
+                && said.contains("minisign.pub"),
+            "{said}"
+        );
+        // A file with something else is named, and what it holds is not told: it may be the secret key.
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("minisign.key");
+        std::fs::write(&file, "untrusted comment: secret\nRWRTY0Iyhidden\n").expect("written");
+        let file = file.to_str().expect("text");
+        let error = settings("", &["--trusted-key", file]).expect_err("another key");
+        let said = error.to_string();
+        assert!(
+            said.contains(file)
+                && said.contains("no minisign public key")
+                && !said.contains("hidden"),
+            "{said}"
+        );
+        assert!(matches!(error, Error::Usage(_)));
+        let file = root.path().join("minisign.pub");
+        std::fs::write(&file, format!("untrusted comment: public\n{KEY}\n")).expect("written");
+        settings("", &["--trusted-key", file.to_str().expect("text")]).expect("its public half");
     }
 
     #[test]

@@ -211,6 +211,7 @@ fn text(node: &TicketNode) -> String {
     field("group", ticket.group.as_deref().unwrap_or_default());
     field("after", &ticket.blocked_by.join(", "));
     field("deadline", ticket.deadline.as_deref().unwrap_or_default());
+    field("held", ticket.held.as_deref().unwrap_or_default());
     field("next try", ticket.not_before.as_deref().unwrap_or_default());
     for past in &ticket.history {
         let told = format!("{} by {}: {}", past.attempt, past.agent.name, past.reason);
@@ -264,6 +265,10 @@ fn below(node: &TicketNode, level: usize, text: &mut String) {
         clean::line(&line, 150),
         ticket.id
     );
+    if let Some(why) = &ticket.held {
+        let why = clean::line(&format!("held: {why}"), 500);
+        let _ = writeln!(text, "{}{why}", "  ".repeat(level + 1));
+    }
     for child in &node.children {
         below(child, level + 1, text);
     }

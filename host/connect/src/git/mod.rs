@@ -268,6 +268,12 @@ impl GitWorktrees {
 
 #[async_trait]
 impl Worktrees for GitWorktrees {
+    async fn check_repo(&self, repo: &crate::ports::Repo) -> Result<(), OutsideError> {
+        let _place = self.place().await?;
+        let source = Source::find(&self.git, repo).await?;
+        source.check_apart(&self.root)
+    }
+
     async fn provision(&self, request: &Provision) -> Result<Arc<dyn Worktree>, OutsideError> {
         check(request)?;
         let _place = self.place().await?;

@@ -65,7 +65,7 @@ pub(super) async fn locate(
     let shown = path.display();
     if !path.is_dir() {
         return Err(OutsideError::Invalid(format!(
-            "There is no folder {shown}."
+            "There is no folder {shown} on the host's machine. Name the folder of a git repository there."
         )));
     }
     let ask = [

@@ -4,10 +4,12 @@
 //! - A component that is refused changes nothing. It is compiled, its manifest read, and the configurations
 //!   of those who would take it checked, before anything is stored.
 //! - Whoever leaves before it is compiled has changed nothing; from then on it comes to its end.
-//! - The same component once more mends what is damaged of it: its file, and its manifest.
+//! - The same component once more mends what is damaged of it: its file, and its manifest. It changes which
+//!   version new runs take only where that is asked for: a rollback outlives the next start of a host whose
+//!   watched folder holds the version that was left.
 
-use super::steps::Operator;
-use super::{describe, described, kept_manifest, kept_plugin, whole};
+use super::steps::{Operator, check_startable};
+use super::{describe, described, kept_manifest, kept_plugin, kept_rollout, whole};
 use crate::host::{HostError, Result};
 use crate::sources::blocking;
 use adjutant_component::Component;
@@ -51,15 +53,26 @@ impl NewPlugin {
     }
 }
 
+/// A version that is there now.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// The version.
+    pub plugin: Plugin,
+    /// Whether it was there before.
+    pub known: bool,
+}
+
 /// What becomes of a version that is registered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activation {
-    /// New runs take it, unless its name is pinned.
+    /// New runs take it, unless its name is pinned. One that was there before stays as it stands.
     #[default]
     Switch,
+    /// The same, and one that was there before is made active.
+    Activate,
     /// New runs take what they took.
     Keep,
-    /// This share of the new runs takes it, in percent.
+    /// This share of the new runs takes it, in percent, whether it was there before or not.
     Canary(u8),
 }
 
@@ -72,8 +85,9 @@ struct Checked {
 }
 
 impl Operator {
-    /// Registers a component. The same component under the same version again changes nothing.
-    pub(crate) async fn add(&self, new: NewPlugin) -> Result<Plugin> {
+    /// Registers a component. The same component under the same version again changes nothing but what
+    /// is asked for.
+    pub(crate) async fn add(&self, new: NewPlugin) -> Result<Added> {
         if let Some(refusal) = bad_names(&new) {
             return Err(refusal);
         }
@@ -109,7 +123,7 @@ impl Operator {
         whole(async move { operator.register(checked).await }).await
     }
 
-    async fn register(&self, checked: Checked) -> Result<Plugin> {
+    async fn register(&self, checked: Checked) -> Result<Added> {
         let _one_at_a_time = self.shelf.changing.lock().await;
         let plugin = checked.plugin.clone();
         let mut table = Plugins::clone(&self.shelf.table());
@@ -155,21 +169,26 @@ impl Operator {
         self.shelf.freeing.registered();
         self.shelf.remember(component);
         self.tell(&before, &rollout).await;
-        Ok(plugin)
+        Ok(Added {
+            plugin,
+            known: false,
+        })
     }
 
     /// The same component under the same version once more: what is damaged of it is whole again, and a
-    /// signature that it lacked counts. What waits for that goes on. For whoever holds the lock.
-    async fn again(&self, checked: Checked) -> Result<Plugin> {
+    /// signature that it lacked counts. What waits for that goes on. Then what is asked of it: to be tried
+    /// out, or made active. For whoever holds the lock.
+    async fn again(&self, checked: Checked) -> Result<Added> {
         let Checked {
             plugin,
             component,
             described,
             new,
         } = checked;
-        let table = self.shelf.table();
-        let mut versions = table.versions(&plugin.name);
-        let known = versions.find(|known| known.version == plugin.version);
+        let mut table = Plugins::clone(&self.shelf.table());
+        let known = table
+            .versions(&plugin.name)
+            .find(|known| known.version == plugin.version);
         // It is there, or it would have been registered.
         let mut known = known.map_or_else(|| plugin.clone(), |known| Plugin::clone(known));
         let is_signed = table.is_barred(&known) && !table.is_barred(&plugin);
@@ -181,21 +200,58 @@ impl Operator {
         let described = described.filter(|_| table.described(&known.digest).is_none());
         let manifest = described.as_ref();
         puts.extend(manifest.map(|described| kept_manifest(&known.digest, described)));
+        let mend = |table: &mut Plugins| {
+            table.vouch(known.clone());
+            if let Some(described) = &described {
+                table.describe(&known.digest, described.clone());
+            }
+        };
+        mend(&mut table);
+        let before = table.rollout_of(&known.name);
+        let mut rollout = before.clone();
+        self.ask_of_known(&mut rollout, &known, &new)?;
+        if rollout != before {
+            check_startable(&table, &before, &rollout)?;
+            if !new.force {
+                self.check_fit(&table, &before, &rollout).await?;
+            }
+            puts.push(kept_rollout(&rollout));
+        }
         self.shelf.keep_file(&known.digest, new.component).await?;
         self.shelf.remember(component);
-        if puts.is_empty() {
-            return Ok(known);
+        if !puts.is_empty() {
+            self.shelf.commit(puts).await?;
+            self.shelf.change(|table| {
+                mend(table);
+                if rollout != before {
+                    table.set_rollout(rollout.clone());
+                }
+            });
+            self.tell(&before, &rollout).await;
         }
-        self.shelf.commit(puts).await?;
-        self.shelf.change(|table| {
-            table.vouch(known.clone());
-            if let Some(described) = described {
-                table.describe(&known.digest, described);
+        Ok(Added {
+            plugin: known,
+            known: true,
+        })
+    }
+
+    /// What becomes of a version that is there already.
+    fn ask_of_known(&self, rollout: &mut Rollout, known: &Plugin, new: &NewPlugin) -> Result<()> {
+        let at = Moment {
+            now: self.now(),
+            reason: &new.reason,
+            keep: self.limits.plugin_history,
+        };
+        match new.activation {
+            Activation::Switch | Activation::Keep => {}
+            Activation::Activate => {
+                rollout.activate(&known.version, at)?;
             }
-        });
-        let rollout = self.shelf.table().rollout_of(&known.name);
-        self.tell(&rollout, &rollout).await;
-        Ok(known)
+            Activation::Canary(percent) => {
+                rollout.try_out(&known.version, percent, at)?;
+            }
+        }
+        Ok(())
     }
 
     /// What becomes of a version that is new.
@@ -212,11 +268,11 @@ impl Operator {
             keep: self.limits.plugin_history,
         };
         match new.activation {
-            Activation::Switch if rollout.pinned.is_some() => {
+            Activation::Switch | Activation::Activate if rollout.pinned.is_some() => {
                 let reason = "the name is pinned";
                 rollout.added(&plugin.version, Moment { reason, ..at });
             }
-            Activation::Switch => {
+            Activation::Switch | Activation::Activate => {
                 rollout.activate(&plugin.version, at)?;
             }
             Activation::Keep => rollout.added(&plugin.version, at),

@@ -19,7 +19,7 @@ mod removing;
 mod steps;
 mod views;
 
-pub use adding::{Activation, NewPlugin};
+pub use adding::{Activation, Added, NewPlugin};
 pub(crate) use fitting::{check_given, complete};
 
 pub(crate) use steps::Operator;

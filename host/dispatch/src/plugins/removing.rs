@@ -4,6 +4,8 @@
 //! - Runs that have started stay on the component that they started with: see `freeing`.
 //! - What a version named it names for ever: its name and version come back with the same component only.
 //! - A pin holds: what an agent or an operator has pinned goes by force only, or not at all.
+//! - Unless by force, the active version goes only where another one takes its place, or nobody is left
+//!   without.
 
 use super::steps::{Operator, check_startable};
 use super::{NAMED, kept_rollout, whole};
@@ -23,9 +25,10 @@ impl Host {
     ///
     /// # Errors
     /// One that comes with the host stays, and one that its name is pinned to. Unless `force` says that
-    /// their tickets may fail, so does one that agents are pinned to; that is the plugin or the selector of
-    /// agents with tickets that are not over; and one in whose place agents would take a version that they
-    /// do not fit.
+    /// their tickets may wait or fail, so does one that agents are pinned to; that is the plugin or the
+    /// selector of agents with tickets that are not over; the active one where none would be active then,
+    /// and there are others or agents that use it; and one in whose place agents would take a version that
+    /// they do not fit.
     pub async fn remove_plugin(&self, name: &str, version: &str, force: bool) -> Result<()> {
         self.has_room()?;
         let (operator, key) = (self.operator(), self.key().cloned());
@@ -62,6 +65,7 @@ impl Operator {
         left.remove(&plugin.name, &plugin.version, at);
         if !force {
             self.check_unneeded(&table, &left, &plugin).await?;
+            self.check_successor(&left, &before, &plugin).await?;
             if let Some(after) = left.rollout(&plugin.name) {
                 check_startable(&left, &before, after)?;
                 self.check_fit(&left, &before, after).await?;
@@ -164,6 +168,49 @@ impl Operator {
         }
         Ok(())
     }
+
+    /// Refuses to take away the active version where none would be active then, and there are others, or
+    /// agents that use it.
+    async fn check_successor(
+        &self,
+        left: &Plugins,
+        before: &Rollout,
+        plugin: &Plugin,
+    ) -> Result<()> {
+        let name = plugin.name.clone();
+        let has_active = |rollout: &Arc<Rollout>| rollout.active.is_some();
+        if before.active.as_ref() != Some(&plugin.version)
+            || left.rollout(&name).is_some_and(has_active)
+        {
+            return Ok(());
+        }
+        let users =
+            move |worlds: &Worlds| named(worlds, |state, agent| follows(state, agent, &name));
+        let users = self.query(users).await?.join(", ");
+        let (name, version) = (&plugin.name, &plugin.version);
+        let others = left.versions(name).map(|other| other.version.as_str());
+        let others: Vec<&str> = others.collect();
+        let why = match (others.as_slice(), users.as_str()) {
+            ([], "") => return Ok(()),
+            ([], users) => format!(
+                "plugin {name}@{version} is the only version of {name}, and agents use it ({users}); give \
+                 them another plugin, or remove it by force: then their new tickets fail"
+            ),
+            (others, users) => {
+                let used = match users {
+                    "" => String::new(),
+                    users => format!(" for the agents that use it ({users})"),
+                };
+                format!(
+                    "plugin {name}@{version} is active, and no version of {name} that is left was active \
+                     before it, so none would be{used}; make another one active first, `adjutant plugin \
+                     activate {name}@VERSION` (there are {}), or remove it by force: then new tickets wait",
+                    others.join(", ")
+                )
+            }
+        };
+        Err(HostError::Refused(Refusal::Conflict(why)))
+    }
 }
 
 /// The version that is to go.
@@ -213,6 +260,17 @@ fn named(worlds: &Worlds, is_one: impl Fn(&State, &Agent) -> bool) -> Vec<String
     names
 }
 
+/// Whether an agent takes a plugin, or has it choose, at whatever version is active.
+fn follows(state: &State, agent: &Agent, name: &str) -> bool {
+    let is_it = |wanted: &PluginRef| wanted.name == name && wanted.version.is_none();
+    is_it(&agent.plugin) || chooses(state, agent) && is_it(&selector_of(agent))
+}
+
+/// Whether an agent has a selector: who names none has one as soon as somebody is below it.
+fn chooses(state: &State, agent: &Agent) -> bool {
+    agent.selector.is_some() || !state.team(agent.id).is_empty()
+}
+
 /// Whether an agent names a version, or a digest, that is in a table and not in what is left of it.
 fn is_pinned(agent: &Agent, table: &Plugins, left: &Plugins) -> bool {
     let lost = |wanted: &PluginRef| {
@@ -229,9 +287,8 @@ fn needs(state: &State, agent: &Agent, table: &Plugins, left: &Plugins) -> bool 
     let lost = |wanted: &PluginRef, selector: bool| {
         serves(table, wanted, selector) && !serves(left, wanted, selector)
     };
-    // Who names no selector has one as soon as somebody is below it.
-    let chooses = agent.selector.is_some() || !state.team(agent.id).is_empty();
-    let is_lost = lost(&agent.plugin, false) || chooses && lost(&selector_of(agent), true);
+    let is_lost =
+        lost(&agent.plugin, false) || chooses(state, agent) && lost(&selector_of(agent), true);
     if !is_lost {
         return false;
     }

@@ -187,7 +187,7 @@ pub(super) fn known(table: &Plugins, name: &str) -> Result<Rollout> {
         // A name without any rollout has had its first version added without making it active.
         None if table.versions(name).next().is_some() => Ok(table.rollout_of(name)),
         None => Err(HostError::Refused(Refusal::NotFound(format!(
-            "there is no plugin {:?}; GET /v1/plugins lists those there are",
+            "there is no plugin {:?}; `adjutant plugin list` (GET /v1/plugins) lists those there are",
             adjutant_model::text::cut(name, 200)
         )))),
     }

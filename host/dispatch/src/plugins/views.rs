@@ -1,6 +1,6 @@
 //! What is shown of plugins, and what the host offers about them.
 
-use super::adding::NewPlugin;
+use super::adding::{Added, NewPlugin};
 use super::steps::{How, Operator, Step, known};
 use super::whole;
 use crate::host::{Host, HostError, Result};
@@ -69,17 +69,18 @@ impl Host {
         match table.get(&PluginRef::parse(key)) {
             Some(plugin) => Ok(view(&table, plugin)),
             None => Err(HostError::Refused(Refusal::NotFound(format!(
-                "there is no plugin {:?}; GET /v1/plugins lists those there are",
+                "there is no plugin {:?}; `adjutant plugin list` (GET /v1/plugins) lists those there are",
                 adjutant_model::text::cut(key, 200)
             )))),
         }
     }
 
-    /// Registers a component: the one way in, wherever it comes from. It is compiled and verified first.
+    /// Registers a component: the one way in, wherever it comes from. It is compiled and verified first. Says
+    /// whether it was there before.
     ///
     /// # Errors
     /// Nothing has changed then.
-    pub async fn add_plugin(&self, new: NewPlugin) -> Result<Plugin> {
+    pub async fn add_plugin(&self, new: NewPlugin) -> Result<Added> {
         self.has_room()?;
         self.operator().add(new).await
     }

@@ -15,6 +15,7 @@ mod delegate;
 mod end;
 mod external;
 mod guest;
+mod held;
 mod memory;
 mod queue;
 mod resume;

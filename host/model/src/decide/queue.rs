@@ -104,7 +104,7 @@ impl State {
     }
 
     /// Runs that are busy: all of them, and those of a plugin. Those that wait for somebody are not.
-    fn busy(&self, plugin: &str) -> (u32, u32) {
+    pub(super) fn busy(&self, plugin: &str) -> (u32, u32) {
         let (mut all, mut of_plugin) = (0, 0);
         let active = self.desks.values().flat_map(|desk| &desk.active);
         for run in active.filter_map(|id| self.runs.get(&self.tickets.get(id)?.run?)) {
@@ -155,11 +155,6 @@ impl State {
         self.tickets
             .get(&id)
             .is_none_or(|ticket| ticket.status.is_over())
-    }
-
-    /// Why nothing of an agent's queue can start, where its plugin has no active version.
-    pub fn held(&self, agent: AgentId) -> Option<&str> {
-        self.held.get(&agent).map(String::as_str)
     }
 
     /// The next ticket of an agent's queue that may start now.

@@ -51,7 +51,7 @@ pub struct Agent {
     pub queued: u32,
     /// When it last reported.
     pub last_report_at: Option<Timestamp>,
-    /// Why none of those that wait can start, where its plugin has no active version.
+    /// Why none of those that wait starts now: a sentence. Missing where none waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
     /// When it was made.
@@ -224,7 +224,7 @@ pub struct AgentNode {
     pub queued: u32,
     /// When it last reported.
     pub last_report_at: Option<Timestamp>,
-    /// Why nothing starts for it, where something waits for more than its turn: a sentence.
+    /// Why none of those that wait starts now: a sentence. Null where none waits.
     pub held: Option<String>,
     /// Its direct subordinates, with theirs.
     #[schema(no_recursion)]

@@ -1,7 +1,7 @@
 //! Plugins, and which version of one new runs take.
 
 use super::{World, time};
-use adjutant_dispatch::{PluginState, PluginView, RolloutView};
+use adjutant_dispatch::{Became, PluginState, PluginView, RolloutView};
 use adjutant_model as model;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ pub struct Plugin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub manifest: Option<Value>,
+    /// Whether it was there before, where it is registered. Missing otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
     /// Its runs in flight, where a rollout is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<usize>,
@@ -91,6 +94,7 @@ impl From<&PluginView> for Plugin {
             unusable: view.unusable.clone(),
             has_manifest: view.manifest.is_some(),
             manifest: None,
+            known: false,
             runs: None,
             added_at: time(plugin.added_at),
         }
@@ -131,6 +135,10 @@ pub struct WatchedFile {
     /// The plugin that it is: `name@version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
+    /// The version that it was, `name@version`, where that was removed since. It comes back when the file is
+    /// copied into the folder once more, or installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<String>,
     /// Why it is none: a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
@@ -139,14 +147,16 @@ pub struct WatchedFile {
 impl From<adjutant_dispatch::WatchedFolder> for WatchedFolder {
     fn from(folder: adjutant_dispatch::WatchedFolder) -> Self {
         let file = |file: adjutant_dispatch::WatchedFile| {
-            let (plugin, refused) = match file.result {
-                Ok(plugin) => (Some(plugin), None),
-                Err(why) => (None, Some(why)),
+            let (plugin, removed, refused) = match file.became {
+                Became::Plugin(plugin) => (Some(plugin), None, None),
+                Became::Removed(plugin) => (None, Some(plugin), None),
+                Became::Refused(why) => (None, None, Some(why)),
             };
             WatchedFile {
                 file: file.file,
                 at: time(file.at),
                 plugin,
+                removed,
                 refused,
             }
         };

@@ -81,6 +81,10 @@ pub struct Ticket {
     /// Milliseconds that its run may be silent before it fails; where none is given, the agent's limit
     /// holds.
     pub silence_ms: Option<u64>,
+    /// Why it does not start yet, where it waits in its agent's queue: a sentence. It is no part of the
+    /// version. Missing where it does not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// It does not start before: its last run failed, and it is tried again then.
     pub not_before: Option<Timestamp>,
     /// Its runs that failed, the oldest first.
@@ -216,6 +220,7 @@ impl Ticket {
             retry: terms.retry.as_ref().map(Retry::from),
             budget: terms.budget.map(Budget::from),
             silence_ms: terms.silence_ms,
+            held: names.held(ticket.id),
             not_before: ticket.not_before.map(time),
             history: ticket
                 .history

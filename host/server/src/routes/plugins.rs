@@ -63,8 +63,8 @@ pub(crate) async fn get(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RemoveQuery {
-    /// Whether it goes though agents are pinned to it or need it, or do not fit what they would take then:
-    /// their tickets that have not started yet may fail for it.
+    /// Whether it goes though agents are pinned to it or need it, do not fit what they would take then, or no
+    /// version is active then: their tickets that have not started yet may wait or fail for it.
     #[serde(default)]
     force: bool,
 }
@@ -137,9 +137,10 @@ pub(crate) struct AddQuery {
     name: Option<String>,
     /// Its version, likewise. A version names one component for ever.
     version: Option<String>,
-    /// Whether new runs take it at once, unless its name is pinned; they do where nothing is given.
+    /// Whether new runs take it at once, unless its name is pinned; they do where nothing is given. A version
+    /// that was there before becomes active only where this is `true`.
     activate: Option<bool>,
-    /// The share of the new runs that it is tried on, in percent.
+    /// The share of the new runs that it is tried on, in percent, whether it was there before or not.
     #[param(minimum = 1, maximum = 99)]
     canary: Option<u8>,
     /// The digest that it has to have: `sha256:` and 64 hexadecimal digits. Another component is refused.
@@ -184,6 +185,8 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-adjutant-signature");
     responses(
         (status = 201, description = "It can be used", body = Plugin,
             headers(("Location" = String))),
+        (status = 200, description = "It was there before, and stands as asked for: see `known`",
+            body = Plugin, headers(("Location" = String))),
         WriteErrors
     )
 )]
@@ -194,7 +197,8 @@ pub(crate) async fn add(
     body: ComponentBody<PluginSource>,
 ) -> Result<Response> {
     let activation = match (query.activate, query.canary) {
-        (None | Some(true), None) => Activation::Switch,
+        (None, None) => Activation::Switch,
+        (Some(true), None) => Activation::Activate,
         (Some(false), None) => Activation::Keep,
         (None | Some(false), Some(percent)) => Activation::Canary(percent),
         (Some(true), Some(_)) => {
@@ -213,7 +217,7 @@ pub(crate) async fn add(
         force: query.force,
         ..NewPlugin::default()
     };
-    let plugin = match body {
+    let added = match body {
         ComponentBody::Wasm(component) => {
             let component = component.into();
             app.host.add_plugin(NewPlugin { component, ..new }).await?
@@ -225,14 +229,22 @@ pub(crate) async fn add(
             app.host.add_plugin_at(Path::new(&path), new).await?
         }
     };
+    let plugin = &added.plugin;
     let location = format!(
         "/v1/plugins/{}@{}",
         encode(&plugin.name),
         encode(&plugin.version)
     );
     let key = format!("{}@{}", plugin.name, plugin.version);
-    let shown = Json(Plugin::with_manifest(&app.host.plugin(&key)?));
-    Ok((StatusCode::CREATED, [(LOCATION, location)], shown).into_response())
+    let shown = Json(Plugin {
+        known: added.known,
+        ..Plugin::with_manifest(&app.host.plugin(&key)?)
+    });
+    let status = match added.known {
+        true => StatusCode::OK,
+        false => StatusCode::CREATED,
+    };
+    Ok((status, [(LOCATION, location)], shown).into_response())
 }
 
 fn signature(headers: &HeaderMap) -> Result<Option<String>> {

@@ -117,11 +117,8 @@ pub(crate) async fn list(
         text,
     };
     let page = app.host.tickets(workspace, filter, after, limit).await?;
-    let agents = page
-        .items
-        .iter()
-        .flat_map(|found| Ticket::agents(&found.value));
-    let names = Names::load(&app.host, workspace, agents).await?;
+    let tickets: Vec<&model::Ticket> = page.items.iter().map(|found| &found.value).collect();
+    let names = Names::of_tickets(&app.host, workspace, &tickets).await?;
     Ok(Json(Page {
         items: page
             .items
@@ -329,7 +326,7 @@ async fn show(
     workspace: WorkspaceId,
     found: &Versioned<model::Ticket>,
 ) -> Result<Response> {
-    let names = Names::load(&app.host, workspace, Ticket::agents(&found.value)).await?;
+    let names = Names::of_tickets(&app.host, workspace, &[&found.value]).await?;
     let shown = Ticket::new(found, &names);
     Ok(([(ETAG, headers::etag(found.version))], Json(shown)).into_response())
 }

@@ -2,7 +2,7 @@
 
 use super::NoQuery;
 use crate::app::App;
-use crate::dto::{Page, Run, Ticket, TicketNode};
+use crate::dto::{Page, Run, TicketNode};
 use crate::extract::{Params, Segment};
 use crate::names::Names;
 use crate::openapi::ReadErrors;
@@ -27,10 +27,8 @@ pub(crate) async fn tree(
     let id = ticket.id("ticket")?;
     let (workspace, _) = app.host.find_ticket(id).await?;
     let node = app.host.tree(workspace, id).await?;
-    let agents = TicketNode::tickets(&node)
-        .into_iter()
-        .flat_map(Ticket::agents);
-    let names = Names::load(&app.host, workspace, agents).await?;
+    let tickets = TicketNode::tickets(&node);
+    let names = Names::of_tickets(&app.host, workspace, &tickets).await?;
     Ok(Json(TicketNode::new(&node, &names)))
 }
 

@@ -91,8 +91,8 @@ than `canary_margin_percent` (10) percentage points. A canary that keeps failing
         /// Its name and version.
         #[arg(value_name = "NAME@VERSION")]
         plugin: NameVersion,
-        /// Also where agents are pinned to it or need it, or do not fit what they would take then: their
-        /// tickets that have not started fail, or go to others.
+        /// Also where agents are pinned to it or need it, do not fit what they would take then, or no version
+        /// is active then: their tickets that have not started wait, fail, or go to others.
         #[arg(long)]
         force: bool,
     },
@@ -126,7 +126,7 @@ pub(crate) struct AddArgs {
     /// Only register it: new runs take what they took.
     #[arg(long, conflicts_with = "canary")]
     pub(crate) no_activate: bool,
-    /// Try it on this share of the new runs.
+    /// Try it on this share of the new runs, also where it is registered already.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub(crate) canary: Option<u8>,
     /// Make it active also where agents' configurations do not fit it: their tickets fail until they do.

@@ -10,7 +10,7 @@ pub(crate) enum SourceCommand {
     /// Register a component from a file or a registry. It is compiled and checked first.
     #[command(
         long_about = "Register a component from a file or a registry. It is compiled and checked first; \
-            then new runs take it.\n\n\
+            then new runs take it. A version that is there already stays as it stands, unless --canary tries it.\n\n\
             A file is sent to the host; FILE.minisig beside it is its signature. From a registry the host \
             gets it itself, with the logins of whoever runs it.",
         after_help = "\
@@ -62,7 +62,7 @@ pub(crate) struct InstallArgs {
     /// Only register it: new runs take what they took.
     #[arg(long, conflicts_with = "canary")]
     pub(crate) no_activate: bool,
-    /// Try it on this share of the new runs.
+    /// Try it on this share of the new runs, also where it is registered already.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub(crate) canary: Option<u8>,
     /// Make it active also where agents' configurations do not fit it: their tickets fail until they do.

@@ -3,7 +3,7 @@
 use super::inspect;
 use crate::args::{AddArgs, Global, How, OperateCommand};
 use crate::client::{Client, NewPlugin, PluginView, RolloutView, Step};
-use crate::commands::{client, component, read};
+use crate::commands::{client, compiling, component, read};
 use crate::exit::{Code, Error, Result};
 use crate::{clean, print};
 
@@ -24,14 +24,15 @@ pub(super) async fn run(command: &OperateCommand, global: &Global) -> Result<Cod
             } else {
                 print::text(&clean::line(&format!("removed {removed}"), 500))?;
                 // With its last version the name is gone, and has no rollout to be told.
-                if let Ok(rollout) = client.rollout(&plugin.name).await
-                    && rollout["active"].is_null()
-                {
+                if let Ok(rollout) = client.rollout(&plugin.name).await {
                     let name = &plugin.name;
-                    let told = format!(
-                        "No version of {name} is active: new tickets of agents that name no version wait. \
-                         `adjutant plugin activate {name}@VERSION` lets them go on."
-                    );
+                    let told = match rollout["active"].as_str() {
+                        Some(active) => format!("New runs of {name} take {active}."),
+                        None => format!(
+                            "No version of {name} is active: new tickets of agents that name no version \
+                             wait. `adjutant plugin activate {name}@VERSION` lets them go on."
+                        ),
+                    };
                     print::text(&clean::line(&told, 500))?;
                 }
             }
@@ -52,20 +53,34 @@ async fn add(client: &Client, args: &AddArgs, json: bool) -> Result<()> {
         digest: None,
         signature: None,
     };
-    let added = client.add_plugin(&new, component(&args.file)?).await?;
+    let adding = client.add_plugin(&new, component(&args.file)?);
+    let what = compiling(&args.file.display().to_string());
+    let added = print::meanwhile(&what, adding).await?;
     if json {
         return print::json(&added);
     }
-    let added: PluginView = read(added)?;
-    let text = format!(
-        "registered {}@{}, a {}, {}: {}",
-        added.name,
-        added.version,
-        added.world,
-        added.digest,
-        inspect::state(&added)
-    );
-    print::text(&clean::line(&text, 500))
+    print::text(&registered(&read(added)?, new.activate))
+}
+
+/// What has become of a component that was handed in. `activate` says whether new runs were to take it.
+pub(super) fn registered(added: &PluginView, activate: bool) -> String {
+    let plugin = format!("{}@{}", added.name, added.version);
+    let head = match added.known {
+        true => format!("{plugin} was here already"),
+        false => format!("registered {plugin}"),
+    };
+    let signed = match &added.signed_by {
+        Some(key) => format!(", signed with {key}"),
+        None => String::new(),
+    };
+    let (world, digest, state) = (&added.world, &added.digest, inspect::state(added));
+    let mut text = format!("{head}, a {world}, {digest}{signed}: {state}");
+    if activate && !matches!(added.state.as_str(), "active" | "canary") {
+        text.push_str(&format!(
+            ". New runs do not take it: `adjutant plugin activate {plugin}` makes it the one that they take"
+        ));
+    }
+    clean::line(&text, 1_000)
 }
 
 /// One step of a rollout.
@@ -133,5 +148,33 @@ fn split(plugin: &str) -> Result<(&str, Option<&str>)> {
         Some(_) => Err(Error::Usage(format!(
             "{plugin:?} is no plugin; write it as NAME or NAME@VERSION"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_registered_says_whether_new_runs_take_it() {
+        let view = |known, state: &str| PluginView {
+            name: "lead".to_owned(),
+            version: "1.0.0".to_owned(),
+            world: "boss".to_owned(),
+            digest: "sha256:0".to_owned(),
+            state: state.to_owned(),
+            known,
+            ..PluginView::default()
+        };
+        let told = registered(&view(false, "active"), true);
+        assert_eq!(told, "registered lead@1.0.0, a boss, sha256:0: active");
+        let told = registered(&view(true, "idle"), true);
+        assert_eq!(
+            told,
+            "lead@1.0.0 was here already, a boss, sha256:0: -. New runs do not take it: `adjutant plugin \
+             activate lead@1.0.0` makes it the one that they take"
+        );
+        let told = registered(&view(false, "idle"), false);
+        assert!(told.ends_with("sha256:0: -"), "{told}");
     }
 }

@@ -1,9 +1,9 @@
 //! Where plugins come from: files, registries, the watched folder.
 
-use super::inspect;
+use super::operate::registered;
 use crate::args::{Global, InstallArgs, PullArgs, PushArgs, SourceCommand};
-use crate::client::{Client, Component, NewPlugin, PluginView};
-use crate::commands::{MOST_COMPONENT, client, component, read};
+use crate::client::{Client, Component, NewPlugin};
+use crate::commands::{MOST_COMPONENT, client, compiling, component, read};
 use crate::exit::{Code, Error, Result};
 use crate::{clean, print};
 use adjutant_connect::registry::{
@@ -46,24 +46,12 @@ async fn install(client: &Client, args: &InstallArgs, json: bool) -> Result<()> 
         digest: args.digest.clone(),
         signature: signature.as_deref().map(encode_signature),
     };
-    let added = client.install(&new, what).await?;
+    let installing = client.install(&new, what);
+    let added = print::meanwhile(&compiling(&args.from), installing).await?;
     if json {
         return print::json(&added);
     }
-    let added: PluginView = read(added)?;
-    let signed = match &added.signed_by {
-        Some(key) => format!(", signed with {key}"),
-        None => String::new(),
-    };
-    let text = format!(
-        "registered {}@{}, a {}, {}{signed}: {}",
-        added.name,
-        added.version,
-        added.world,
-        added.digest,
-        inspect::state(&added)
-    );
-    print::text(&clean::line(&text, 1_000))
+    print::text(&registered(&read(added)?, new.activate))
 }
 
 async fn push(args: &PushArgs, json: bool) -> Result<()> {
@@ -152,9 +140,12 @@ async fn watched(client: &Client, json: bool) -> Result<()> {
     let files = folder["files"].as_array().into_iter().flatten();
     let rows: Vec<Vec<String>> = files
         .map(|file| {
-            let became = match file["plugin"].as_str() {
-                Some(plugin) => plugin.to_owned(),
-                None => format!("refused: {}", text(&file["refused"])),
+            let became = match (file["plugin"].as_str(), file["removed"].as_str()) {
+                (Some(plugin), _) => plugin.to_owned(),
+                (None, Some(plugin)) => format!(
+                    "removed: {plugin}; copy the file here once more, or install it, to have it again"
+                ),
+                (None, None) => format!("refused: {}", text(&file["refused"])),
             };
             vec![text(&file["file"]), became]
         })

@@ -64,6 +64,12 @@ fn told(path: &Path, checked: &Checked) -> String {
     for (place, line) in imports(checked).iter().enumerate() {
         field(if place == 0 { "imports" } else { "" }, line);
     }
+    if checked.whole_world {
+        field(
+            "",
+            "(the whole world, as its language's toolchain does it; what it wants is in its manifest)",
+        );
+    }
     field("exports", &checked.exports.join(", "));
     let debug = match (checked.names, checked.lines) {
         (true, true) => "function names, files and lines",

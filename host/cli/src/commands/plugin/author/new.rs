@@ -2,13 +2,20 @@
 
 use crate::args::NewArgs;
 use crate::exit::{Code, Error, Result};
-use crate::print;
+use crate::{print, wire};
 use adjutant_author::template::{self, NewError};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Does it.
 pub(super) fn run(args: &NewArgs, json: bool) -> Result<Code> {
+    if wire::builtin(&args.name).is_some() {
+        return Err(Error::Usage(format!(
+            "\"{}\" is a plugin that every host has already, so no host takes another one of that name: choose \
+             another name.",
+            args.name
+        )));
+    }
     let dir = args
         .dir
         .clone()

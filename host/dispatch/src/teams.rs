@@ -1,0 +1,88 @@
+//! Saving teams: what is looked at before the event loop decides.
+//!
+//! Invariant: what takes long or blocks (schemas, git) is asked before, and never on the event loop.
+
+use crate::event_loop::Msg;
+use crate::host::{Host, HostError, Result, strange};
+use crate::launch::repo_of;
+use adjutant_connect::ports::OutsideError;
+use adjutant_model::{
+    AgentId, Outcome, Refusal, Repo, TeamSpec, Violation, Workspace, WorkspaceSpec,
+};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Repositories that a refusal names.
+const SHOWN: usize = 10;
+
+impl Host {
+    /// Saves a workspace and its agents, all or nothing; makes the workspace where there is none of
+    /// that name. Gives back the workspace and the agents' names and ids.
+    ///
+    /// # Errors
+    /// Where configurations do not fit their plugins; where a repository that the workspace has not linked
+    /// yet is none on the host's machine; and where the workspace decides against it.
+    pub async fn apply(&self, team: TeamSpec) -> Result<(Workspace, Vec<(String, AgentId)>)> {
+        self.check_configs(&team).await?;
+        self.check_repos(&team.workspace).await?;
+        match self.ask(|reply| Msg::Apply { team, reply }).await? {
+            (workspace, Outcome::Saved(agents)) => Ok((workspace, agents)),
+            (_, other) => Err(strange(&other)),
+        }
+    }
+
+    /// Refuses repositories of which no worktrees can be made. One that is linked already is left alone: it
+    /// may be away for a while, and the team can be changed all the same.
+    async fn check_repos(&self, spec: &WorkspaceSpec) -> Result<()> {
+        let Some(wanted) = spec.repos.as_ref().filter(|repos| !repos.is_empty()) else {
+            return Ok(());
+        };
+        let linked = self.linked(&spec.name).await?;
+        let mut wrong = Vec::new();
+        let mut seen = HashSet::new();
+        for (n, repo) in wanted.iter().enumerate() {
+            // A path that is not absolute is refused with all else that is wrong.
+            let is_new = !linked.contains(repo) && Path::new(&repo.path).is_absolute();
+            if !is_new || !seen.insert((&repo.path, &repo.base)) {
+                continue;
+            }
+            match self.inner.worktrees.check_repo(&repo_of(repo)).await {
+                Ok(()) => {}
+                Err(OutsideError::Invalid(why)) => wrong.push(unusable(n, &why)),
+                // It may pass; a ticket that starts is told what it is.
+                Err(error) => {
+                    tracing::warn!(repo = repo.path, %error, "a repository cannot be looked at");
+                }
+            }
+            if wrong.len() >= SHOWN {
+                break;
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(HostError::Refused(Refusal::Invalid(wrong))),
+        }
+    }
+
+    /// The repositories that a workspace links; none where there is no such workspace.
+    async fn linked(&self, workspace: &str) -> Result<Vec<Repo>> {
+        let name = match workspace {
+            "" => "default",
+            name => name,
+        }
+        .to_owned();
+        self.query(move |worlds| {
+            let mut all = worlds.values().map(|world| &world.state.workspace);
+            let found = all.find(|workspace| workspace.name == name);
+            found.map_or_else(Vec::new, |workspace| workspace.repos.clone())
+        })
+        .await
+    }
+}
+
+fn unusable(place: usize, why: &str) -> Violation {
+    Violation::new(
+        format!("/workspace/repos/{place}/path"),
+        format!("{why} Nothing was saved."),
+    )
+}
