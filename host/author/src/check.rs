@@ -2,14 +2,14 @@
 //! fitting.
 
 use crate::build::MOST_COMPONENT;
-use crate::embedded;
+use crate::contract;
 use adjutant_component::{Fault, LoadError, World, custom_section};
 use adjutant_model::{MANIFEST_SECTION, Manifest};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use wit_component::DecodedWasm;
-use wit_parser::{Resolve, SourceMap, WorldId, WorldItem};
+use wit_parser::{PackageName, Resolve, WorldId, WorldItem};
 
 /// What is known of a component.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +32,9 @@ pub struct Checked {
     pub offered: String,
     /// What it imports.
     pub imports: Vec<Import>,
+    /// Whether it imports all that its world offers, as the toolchains of interpreted languages do it: then
+    /// its imports do not tell what it uses.
+    pub whole_world: bool,
     /// What it exports.
     pub exports: Vec<String>,
     /// Its manifest.
@@ -67,8 +70,9 @@ pub fn check(bytes: &[u8], wanted: Option<adjutant_model::World>) -> Checked {
         bytes: bytes.len(),
         digest: digest(bytes),
         contract: None,
-        offered: contract_version(),
+        offered: contract::version().to_owned(),
         imports: Vec::new(),
+        whole_world: false,
         exports: Vec::new(),
         manifest: None,
         names: false,
@@ -127,7 +131,7 @@ fn manifest(bytes: &[u8], checked: &mut Checked) {
 /// The imports with their functions, the exports, and the contract's version.
 fn shape(resolve: &Resolve, world: WorldId, faults: &[Fault], checked: &mut Checked) {
     let world = &resolve.worlds[world];
-    let offered = contract();
+    let mut made_for = None;
     for (key, item) in &world.imports {
         let name = resolve.name_world_key(key);
         let functions: Vec<String> = match item {
@@ -137,7 +141,8 @@ fn shape(resolve: &Resolve, world: WorldId, faults: &[Fault], checked: &mut Chec
                 let interface = &resolve.interfaces[*id];
                 if let Some(package) = interface.package {
                     let package = &resolve.packages[package].name;
-                    if package.namespace == "adjutant" && package.name == "agent" {
+                    if contract::is_it(package) {
+                        made_for = Some(package);
                         checked.contract = package.version.as_ref().map(ToString::to_string);
                     }
                 }
@@ -148,11 +153,7 @@ fn shape(resolve: &Resolve, world: WorldId, faults: &[Fault], checked: &mut Chec
                 interface.functions.keys().cloned().collect()
             }
         };
-        let bare = name.split('@').next().unwrap_or(&name);
-        let of = offered
-            .iter()
-            .find(|(known, _)| known == bare)
-            .map(|(_, functions)| *functions);
+        let of = contract::functions_of(bare(&name));
         checked.imports.push(Import {
             fault: faults
                 .iter()
@@ -163,11 +164,33 @@ fn shape(resolve: &Resolve, world: WorldId, faults: &[Fault], checked: &mut Chec
             of,
         });
     }
+    checked.whole_world = made_for.is_some_and(|package| is_whole(checked, package));
     let exports = world.exports.iter();
     let exports = exports.filter(|(_, item)| !matches!(item, WorldItem::Type { .. }));
     checked.exports = exports
         .map(|(key, _)| resolve.name_world_key(key))
         .collect();
+}
+
+/// Whether the imports are all that there was in the version of the contract that it was made for.
+fn is_whole(checked: &Checked, made_for: &PackageName) -> bool {
+    let Some(world) = &checked.world else {
+        return false;
+    };
+    let mut offered = contract::offered(world, made_for.version.as_ref()).peekable();
+    let imported = |(interface, function): (&str, &str)| {
+        let mut imports = checked.imports.iter();
+        imports.any(|import| {
+            bare(&import.interface) == interface
+                && import.functions.iter().any(|one| one == function)
+        })
+    };
+    offered.peek().is_some() && offered.all(imported)
+}
+
+/// An interface's name without its version.
+fn bare(interface: &str) -> &str {
+    interface.split('@').next().unwrap_or(interface)
 }
 
 fn is_about(fault: &Fault, import: &str) -> bool {
@@ -181,40 +204,15 @@ fn is_about(fault: &Fault, import: &str) -> bool {
 }
 
 fn warn(checked: &mut Checked) {
-    let uses = |interface: &str, function: &str| {
-        let mut imports = checked.imports.iter();
-        imports.any(|import| {
-            import
-                .interface
-                .starts_with(&format!("adjutant:agent/{interface}"))
-                && import.functions.iter().any(|one| one == function)
-        })
-    };
-    let mut warnings = Vec::new();
-    match &checked.manifest {
-        None if checked.fits => warnings.push(
+    let mut warnings = match &checked.manifest {
+        Some(manifest) => of_manifest(manifest, checked),
+        None if checked.fits => vec![
             "It carries no manifest: its name and version have to be given when it is added, and its \
              operator does not see what it wants. `adjutant plugin build` gives it one."
                 .to_owned(),
-        ),
-        None => {}
-        Some(manifest) => {
-            if manifest.wants.commands.is_empty() && uses("worktree", "run") {
-                warnings.push(
-                    "It can run commands, and its manifest wants none: each will be denied. See \
-                     [[wants.commands]] in plugin.toml."
-                        .to_owned(),
-                );
-            }
-            if manifest.wants.assign_to.is_empty() && uses("tickets", "assign") {
-                warnings.push(
-                    "It can assign tickets, and its manifest wants nobody outside its team: each such \
-                     call will be denied. See [[wants.assign_to]] in plugin.toml."
-                        .to_owned(),
-                );
-            }
-        }
-    }
+        ],
+        None => Vec::new(),
+    };
     if checked.fits && !checked.names {
         warnings.push(
             "Its functions have no names: a trap's backtrace will not tell where it happened."
@@ -222,6 +220,59 @@ fn warn(checked: &mut Checked) {
         );
     }
     checked.warnings = warnings;
+}
+
+/// What of a manifest goes ill with what the component imports, or with its author's mistakes to come.
+fn of_manifest(manifest: &Manifest, checked: &Checked) -> Vec<String> {
+    // An import means a use, unless all is imported whatever is used.
+    let uses = |interface: &str, function: Option<&str>| {
+        let mut imports = checked.imports.iter();
+        !checked.whole_world
+            && imports.any(|import| {
+                bare(&import.interface).strip_prefix("adjutant:agent/") == Some(interface)
+                    && function.is_none_or(|name| import.functions.iter().any(|one| one == name))
+            })
+    };
+    let mut warnings = Vec::new();
+    if manifest.wants.commands.is_empty() && uses("worktree", Some("run")) {
+        warnings.push(
+            "It can run commands, and its manifest wants none: each will be denied. See \
+             [[wants.commands]] in plugin.toml."
+                .to_owned(),
+        );
+    }
+    if manifest.wants.assign_to.is_empty() && uses("tickets", Some("assign")) {
+        warnings.push(
+            "It can assign tickets, and its manifest wants nobody outside its team: each such \
+             call will be denied. See [[wants.assign_to]] in plugin.toml."
+                .to_owned(),
+        );
+    }
+    let boss = manifest.world == adjutant_model::World::Boss;
+    if checked.fits && boss && !checked.whole_world && !uses("delegation", None) {
+        warnings.push(
+            "Its manifest says world = \"boss\", and it imports nothing of `delegation`, so it never has \
+             others work: a strategy that works by itself is world = \"subordinate\" in plugin.toml."
+                .to_owned(),
+        );
+    }
+    if manifest.config_schema.as_ref().is_some_and(takes_any_key) {
+        warnings.push(
+            "Its configuration takes keys that nothing describes, so a misspelt one does nothing and is \
+             not told: write `additionalProperties = false` below [config] in plugin.toml, or `true` \
+             where that is meant."
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// Whether a schema has properties and does not say what of others.
+fn takes_any_key(schema: &Value) -> bool {
+    schema["properties"].is_object()
+        && ["additionalProperties", "unevaluatedProperties"]
+            .iter()
+            .all(|keyword| schema.get(keyword).is_none())
 }
 
 /// Whether the modules in a component have function names, and whether they have line tables.
@@ -240,52 +291,6 @@ fn debug_of(bytes: &[u8]) -> (bool, bool) {
     (names, lines)
 }
 
-/// The contract's interfaces, with how many functions each has.
-fn contract() -> Vec<(String, usize)> {
-    let Some(resolve) = own_wit() else {
-        return Vec::new();
-    };
-    let interfaces = resolve.interfaces.iter().filter_map(|(_, interface)| {
-        let package = &resolve.packages[interface.package?].name;
-        let name = format!(
-            "{}:{}/{}",
-            package.namespace,
-            package.name,
-            interface.name.as_ref()?
-        );
-        Some((name, interface.functions.len()))
-    });
-    interfaces.collect()
-}
-
-/// The version of the contract that this program has.
-fn contract_version() -> String {
-    let versions: BTreeSet<String> = own_wit()
-        .into_iter()
-        .flat_map(|resolve| {
-            let packages: Vec<_> = resolve
-                .packages
-                .iter()
-                .map(|(_, one)| one.name.clone())
-                .collect();
-            packages
-        })
-        .filter_map(|name| name.version.map(|version| version.to_string()))
-        .collect();
-    versions.into_iter().next_back().unwrap_or_default()
-}
-
-fn own_wit() -> Option<Resolve> {
-    let mut sources = SourceMap::new();
-    for (name, bytes) in embedded::below("wit") {
-        sources.push(name.as_ref(), std::str::from_utf8(bytes).ok()?);
-    }
-    let mut resolve = Resolve::default();
-    let group = sources.parse().ok()?;
-    resolve.push_group(group).ok()?;
-    Some(resolve)
-}
-
 fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -295,19 +300,7 @@ fn digest(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_contract_is_known_by_its_version_and_interfaces() {
-        assert_eq!(contract_version(), "0.1.0");
-        let interfaces = contract();
-        let delegation = interfaces
-            .iter()
-            .find(|(name, _)| name == "adjutant:agent/delegation");
-        assert!(
-            delegation.is_some_and(|(_, functions)| *functions >= 7),
-            "{interfaces:?}"
-        );
-    }
+    use serde_json::json;
 
     #[test]
     fn what_is_no_component_is_told_as_one_fault() {
@@ -334,5 +327,29 @@ mod tests {
             checked.faults[0].contains("does not export the function `work`"),
             "{checked:?}"
         );
+    }
+
+    #[test]
+    fn a_schema_that_says_nothing_of_other_keys_takes_any() {
+        let table = [
+            (json!({"properties": {"a": {}}}), true),
+            (
+                json!({"properties": {"a": {}}, "additionalProperties": false}),
+                false,
+            ),
+            (
+                json!({"properties": {"a": {}}, "additionalProperties": true}),
+                false,
+            ),
+            (
+                json!({"properties": {}, "unevaluatedProperties": false}),
+                false,
+            ),
+            (json!({"type": "object"}), false),
+            (json!({"allOf": []}), false),
+        ];
+        for (schema, any) in table {
+            assert_eq!(takes_any_key(&schema), any, "{schema}");
+        }
     }
 }

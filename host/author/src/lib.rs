@@ -11,6 +11,7 @@
 
 pub mod build;
 pub mod check;
+mod contract;
 pub mod dev;
 pub mod embedded;
 mod language;

@@ -35,6 +35,7 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
             let bytes = common::carries_its_manifest(&project, &built);
             println!("{}: {} bytes", project.name(), bytes.len());
             assert!(bytes.len() < 3 << 20, "{} bytes", bytes.len());
+            assert!(!common::nothing_is_odd(&bytes).whole_world);
             let tested = common::tested(&project, &bytes, selector.clone()).await;
             selector = selector.or(Some(bytes));
             common::keep_snapshots(&project);
@@ -92,6 +93,31 @@ fn a_mistake_is_told_in_the_compilers_words_with_file_and_line() {
         assert!(error.contains(told) && error.contains("error: "), "{error}");
         assert!(error.contains("nothing"), "{error}");
         assert!(!project.component().exists());
+    }
+}
+
+#[test]
+fn a_strategy_of_another_world_is_told_with_both() {
+    let dir = folder();
+    let worlds = [World::Selector, World::Subordinate, World::Boss];
+    for said in worlds {
+        let project = new(dir.path(), Language::Cpp, said);
+        for is in worlds.into_iter().filter(|is| *is != said) {
+            let name = format!("ADJUTANT_{}", is.as_str().to_uppercase());
+            write(
+                &project,
+                &format!("#include <adjutant.hpp>\n\n{name}(work)\n"),
+            );
+            let error = refused(&project);
+            let told = format!(
+                "plugin.toml says world = \"{}\", and this is {name}",
+                said.as_str()
+            );
+            assert!(
+                error.contains(&told) && error.contains("src/main.cpp:3:"),
+                "{error}"
+            );
+        }
     }
 }
 

@@ -26,6 +26,7 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
         let bytes = common::carries_its_manifest(&project, &built(&project));
         println!("{}: {} bytes", project.name(), bytes.len());
         assert!(bytes.len() < 8 << 20, "{} bytes", bytes.len());
+        assert!(!common::nothing_is_odd(&bytes).whole_world);
         let tested = common::tested(&project, &bytes, selector.clone()).await;
         selector = selector.or(Some(bytes));
         common::keep_snapshots(&project);
@@ -59,6 +60,31 @@ fn a_subordinate_that_would_delegate_does_not_compile() {
     );
     let error = refused(&project);
     assert!(error.contains("undefined: adjutant.Delegation"), "{error}");
+}
+
+#[test]
+fn a_strategy_of_another_world_is_told_with_both() {
+    let dir = folder();
+    for (said, is) in [
+        (World::Boss, "Subordinate"),
+        (World::Subordinate, "Boss"),
+        (World::Selector, "Boss"),
+    ] {
+        let project = new(dir.path(), said);
+        let source = format!(
+            "package main\n\nimport \"adjutant\"\n\nfunc main() {{ adjutant.{is}(nil) }}\n"
+        );
+        write(&project, &source);
+        let error = refused(&project);
+        let told = format!(
+            "plugin.toml says world = \"{}\", and `adjutant.{is}` is for another world",
+            said.as_str()
+        );
+        assert!(
+            error.contains(&told) && error.contains("main.go:5:"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -7,4 +7,6 @@ mod javascript;
 mod python;
 mod reference;
 mod rust;
+mod scripts;
+mod templates;
 mod wants;

@@ -20,6 +20,9 @@ async fn the_examples_build_carry_their_manifests_and_pass_their_own_tests() {
         let built = built(&project);
         let bytes = common::carries_its_manifest(&project, &built);
         assert!(bytes.len() < 24 << 20, "{name}: {} bytes", bytes.len());
+        // Its compiler brings every import of the world along: that means no use.
+        let checked = common::nothing_is_odd(&bytes);
+        assert_eq!(checked.whole_world, world != World::Selector);
         let manifest = project.manifest();
         assert_eq!((&manifest.name, manifest.world), (&name, world));
         let selector = (world == World::Boss).then(common::skills);

@@ -32,12 +32,8 @@ async fn the_examples_build_as_they_are_and_pass_their_tests() {
         let built = built(&project);
         let bytes = common::carries_its_manifest(&project, &built);
 
-        let checked = check::check(&bytes, None);
-        assert!(
-            checked.fits && checked.names && checked.lines,
-            "{checked:#?}"
-        );
-        assert_eq!(checked.warnings, [""; 0]);
+        let checked = common::nothing_is_odd(&bytes);
+        assert!(checked.lines && !checked.whole_world, "{checked:#?}");
         assert_eq!(checked.world.as_deref(), Some(world.as_str()));
         let delegates = |import: &check::Import| import.interface.contains("delegation");
         assert_eq!(checked.imports.iter().any(delegates), world == World::Boss);
@@ -77,6 +73,19 @@ async fn what_goes_wrong_is_told(project: &Project, first: &Built, options: &Opt
         "{error}"
     );
     assert_eq!(read(first), bytes);
+
+    // A strategy of another world, at the line that exports it.
+    fs::write(&source, &good).expect("it is writable");
+    let toml = project.root().join("plugin.toml");
+    let said = fs::read_to_string(&toml).expect("it is there");
+    fs::write(&toml, said.replace("\"subordinate\"", "\"boss\"")).expect("it is writable");
+    let error = refused(&Project::open(project.root()).expect("a project"));
+    let told = "plugin.toml says world = \"boss\", and this exports a subordinate: change the one or the other";
+    assert!(
+        error.contains(told) && error.contains("src/lib.rs:"),
+        "{error}"
+    );
+    fs::write(&toml, said).expect("it is writable");
 
     // A call that its world does not offer.
     let note = "reporting::progress(\"counting words\")?;";

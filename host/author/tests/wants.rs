@@ -3,22 +3,13 @@
 
 use crate::common::{self, folder};
 use adjutant_author::Project;
+use adjutant_author::check::check;
 use adjutant_author::section::embed;
 use adjutant_author::testing::{self, TestError};
 use serde_json::Value;
-use std::fs;
 use std::path::Path;
 
-const PLUGIN: &str = r#"
-name = "modest"
-version = "1.0.0"
-world = "subordinate"
-language = "other"
-
-[build]
-command = ["true"]
-output = "modest.wasm"
-
+const WANTS: &str = r#"
 [[wants.commands]]
 run = ["git", "*"]
 why = "to read the history"
@@ -44,9 +35,7 @@ name = "stranger"
 [[commands]]
 run = ["git", "*"]
 
-[[commands]]
-run = ["echo", "*"]
-
+ECHO
 [config]
 steps = [
     { run = ["git", "status"] },
@@ -60,19 +49,15 @@ steps = [
 ]
 "#;
 
-/// A subordinate that does what its configuration's steps say; it has no manifest.
-fn scripted() -> Vec<u8> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/Cargo.toml");
-    let target = adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let guests = adjutant_build::build_guests(&manifest, &target, &["scripted-sub"]);
-    let guests = guests.expect("the guest builds");
-    fs::read(&guests[0].path).expect("the component")
-}
-
-fn project(dir: &Path) -> Project {
-    fs::write(dir.join("plugin.toml"), PLUGIN).expect("writable");
-    let project = Project::open(dir).expect("a project");
-    common::only_test(&project, "bounds", TEST);
+/// `echoes` is whether a command is played that is not wanted.
+fn project(dir: &Path, echoes: bool) -> Project {
+    let project = common::foreign(dir, "modest", "subordinate", WANTS);
+    let echo = "[[commands]]\nrun = [\"echo\", \"*\"]\n";
+    common::only_test(
+        &project,
+        "bounds",
+        &TEST.replace("ECHO", if echoes { echo } else { "" }),
+    );
     project
 }
 
@@ -88,8 +73,8 @@ async fn story(project: &Project, component: &[u8]) -> String {
 #[tokio::test]
 async fn what_is_granted_and_not_wanted_is_denied_in_the_hosts_words() {
     let dir = folder();
-    let project = project(dir.path());
-    let component = embed(&scripted(), &project.manifest().to_json()).expect("a component");
+    let project = project(dir.path(), false);
+    let component = embed(&common::scripted(), &project.manifest().to_json()).expect("a component");
     let story = story(&project, &component).await;
     for told in [
         "`echo hello` is granted to modest, but the manifest of modest@1.0.0 does not want it (it wants git *): \
@@ -107,8 +92,8 @@ async fn what_is_granted_and_not_wanted_is_denied_in_the_hosts_words() {
 #[tokio::test]
 async fn a_component_without_a_manifest_is_bounded_by_the_grants_alone() {
     let dir = folder();
-    let project = project(dir.path());
-    let story = story(&project, &scripted()).await;
+    let project = project(dir.path(), true);
+    let story = story(&project, &common::scripted()).await;
     let told = "no grant of modest covers the command `git push`; granted under `commands`: git status * | echo *";
     assert!(story.contains(told), "{story}");
     assert_eq!(story.matches("refused, denied: ").count(), 1, "{story}");
@@ -117,13 +102,48 @@ async fn a_component_without_a_manifest_is_bounded_by_the_grants_alone() {
 #[tokio::test]
 async fn a_manifest_that_no_host_takes_is_refused_here_too() {
     let dir = folder();
-    let project = project(dir.path());
+    let project = project(dir.path(), false);
     let mut manifest: Value =
         serde_json::from_slice(&project.manifest().to_json()).expect("a manifest");
     manifest["colour"] = "red".into();
-    let component = embed(&scripted(), manifest.to_string().as_bytes()).expect("a component");
+    let component =
+        embed(&common::scripted(), manifest.to_string().as_bytes()).expect("a component");
     let tested = testing::run(&project, &component, &common::options(None), |_| {}).await;
     let error = tested.expect_err("it is wrong");
     assert!(matches!(error, TestError::Manifest(_)), "{error}");
     assert!(error.to_string().contains("colour"), "{error}");
+}
+
+/// What a component imports means something where its toolchain leaves out what is not used.
+#[test]
+fn what_is_used_and_not_wanted_is_warned_of_before_any_host_sees_it() {
+    let dir = folder();
+    let component = common::builtin("command");
+    let warnings = |world: &str, wants: &str| {
+        let project = common::foreign(dir.path(), "runner", world, wants);
+        let embedded = embed(&component, &project.manifest().to_json()).expect("a component");
+        let checked = check(&embedded, None);
+        assert!(checked.fits && !checked.whole_world, "{checked:#?}");
+        checked.warnings.join("\n")
+    };
+    let told = warnings("subordinate", "");
+    assert!(
+        told.contains("It can run commands, and its manifest wants none"),
+        "{told}"
+    );
+    assert!(!told.contains("assign"), "{told}");
+    assert_eq!(warnings("subordinate", WANTS), "");
+    let told = warnings("boss", WANTS);
+    assert!(
+        told.contains("world = \"boss\", and it imports nothing of `delegation`"),
+        "{told}"
+    );
+    let told = warnings(
+        "subordinate",
+        &format!("{WANTS}\n[config.properties.depth]\ntype = \"integer\"\n"),
+    );
+    assert!(
+        told.contains("write `additionalProperties = false` below [config]"),
+        "{told}"
+    );
 }

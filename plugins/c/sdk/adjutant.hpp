@@ -411,9 +411,19 @@ inline Result<delegation::Joined> await_all(const std::vector<delegation::Delega
 
 }  // namespace adjutant
 
-// One of these names the strategy's function to the host.
+// One of these names the strategy's function to the host: that of the world that plugin.toml says.
 #if defined(ADJUTANT_WORLD_BOSS)
 #define ADJUTANT_BOSS(function) ADJUTANT_WORK(function)
+#define ADJUTANT_SUBORDINATE(function) ADJUTANT_OTHER_WORLD("boss", "ADJUTANT_SUBORDINATE")
+#define ADJUTANT_SELECTOR(function) ADJUTANT_OTHER_WORLD("boss", "ADJUTANT_SELECTOR")
 #elif defined(ADJUTANT_WORLD_SUBORDINATE)
 #define ADJUTANT_SUBORDINATE(function) ADJUTANT_WORK(function)
+#define ADJUTANT_BOSS(function) ADJUTANT_OTHER_WORLD("subordinate", "ADJUTANT_BOSS")
+#define ADJUTANT_SELECTOR(function) ADJUTANT_OTHER_WORLD("subordinate", "ADJUTANT_SELECTOR")
+#elif defined(ADJUTANT_WORLD_SELECTOR)
+#define ADJUTANT_BOSS(function) ADJUTANT_OTHER_WORLD("selector", "ADJUTANT_BOSS")
+#define ADJUTANT_SUBORDINATE(function) ADJUTANT_OTHER_WORLD("selector", "ADJUTANT_SUBORDINATE")
 #endif
+#define ADJUTANT_OTHER_WORLD(world, macro)                                                          \
+    static_assert(false, "plugin.toml says world = \"" world "\", and this is " macro                 \
+                         ": change the one or the other");

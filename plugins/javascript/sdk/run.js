@@ -5,18 +5,23 @@ import { Failure } from "./errors.js";
 import { begin } from "./phase.js";
 import { describe } from "./stack.js";
 
+// What `strategy` has made, and nothing that only looks like it.
+const made = new WeakSet();
+
 /** Marks what a project exports by default; the build makes the component's export of it. */
 export function strategy(world, method, definition) {
   const work = definition?.[method];
   if (typeof work !== "function") {
-    throw new TypeError(`${world}(…) needs an object with a function ${method}: ${world}({ ${method}(…) { … } })`);
+    throw new TypeError(`${world}(…) needs an object whose \`${method}\` is a function: ${example(world)}. ${given(method, definition)}`);
   }
-  return { world, [method]: (...values) => work.apply(definition, values) };
+  const marked = { world, [method]: (...values) => work.apply(definition, values) };
+  made.add(marked);
+  return marked;
 }
 
 /** The export of a component of this world. `file` is the author's main file. */
 export function exported(world, strategy, file) {
-  if (strategy?.world === undefined) {
+  if (!made.has(strategy)) {
     throw new TypeError(`${file} must export its strategy by default: export default ${example(world)}`);
   }
   if (strategy.world !== world) {
@@ -26,6 +31,17 @@ export function exported(world, strategy, file) {
   }
   return world === "selector" ? chooser(strategy) : worker(strategy);
 }
+
+// What there is in place of the function.
+function given(method, definition) {
+  if (typeof definition === "function") return "It was given the function itself";
+  if (definition === null || typeof definition !== "object") return `It was given ${kind(definition)}`;
+  if (method in definition) return `Its \`${method}\` is ${kind(definition[method])}`;
+  const names = Object.keys(definition).map((name) => `\`${name}\``);
+  return `It was given an object ${names.length === 0 ? "with nothing in it" : `with ${names.join(", ")}`}`;
+}
+
+const kind = (value) => (value === null || value === undefined ? `${value}` : `of the type ${typeof value}`);
 
 const example = (world) =>
   world === "selector" ? "selector({ choose(task, candidates) { … } })" : `${world}({ work(task) { … } })`;

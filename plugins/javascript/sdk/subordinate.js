@@ -1,12 +1,18 @@
 // What a subordinate imports.
 
+import * as channelsModule from "./generated/channels.js";
+import * as reportingModule from "./generated/reporting.js";
+import * as ticketsModule from "./generated/tickets.js";
+import * as memoryModule from "./memory.js";
+import { named } from "./named.js";
 import { strategy } from "./run.js";
+import * as worktreeModule from "./worktree.js";
 
 export const subordinate = (definition) => strategy("subordinate", "work", definition);
 
 export { Failure, HostError } from "./errors.js";
-export * as channels from "./generated/channels.js";
-export * as reporting from "./generated/reporting.js";
-export * as tickets from "./generated/tickets.js";
-export * as memory from "./memory.js";
-export * as worktree from "./worktree.js";
+export const channels = named("channels", channelsModule);
+export const reporting = named("reporting", reportingModule);
+export const tickets = named("tickets", ticketsModule);
+export const memory = named("memory", memoryModule);
+export const worktree = named("worktree", worktreeModule);

@@ -55,6 +55,7 @@ pub trait Selector {
 #[macro_export]
 macro_rules! selector {
     ($type:ty) => {
+        const _: () = $crate::text::world::check("selector", ::std::option_env!("ADJUTANT_WORLD"));
         const _: () = {
             struct Exported;
             impl $crate::bindings::Guest for Exported {

@@ -1,5 +1,8 @@
 //! Words and excerpts: what strategies without a model need to read a task and to show a result.
 
+#[doc(hidden)]
+pub mod world;
+
 /// The words of a text, in order, in lower case. A word is made of letters and digits; `+` and `#` at
 /// its end belong to it, so that `C++` and `C#` are words.
 pub fn words(text: &str) -> Vec<String> {

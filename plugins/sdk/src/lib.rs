@@ -101,6 +101,7 @@ pub trait Boss {
 #[macro_export]
 macro_rules! subordinate {
     ($type:ty) => {
+        const _: () = $crate::text::world::check("subordinate", ::std::option_env!("ADJUTANT_WORLD"));
         const _: () = {
             struct Exported;
             impl $crate::bindings::subordinate::Guest for Exported {
@@ -119,6 +120,7 @@ macro_rules! subordinate {
 #[macro_export]
 macro_rules! boss {
     ($type:ty) => {
+        const _: () = $crate::text::world::check("boss", ::std::option_env!("ADJUTANT_WORLD"));
         const _: () = {
             struct Exported;
             impl $crate::bindings::boss::Guest for Exported {

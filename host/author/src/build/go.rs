@@ -59,8 +59,42 @@ pub(super) fn build(context: &Context<'_>) -> Result<PathBuf, BuildError> {
         .env("GOCACHE", venv.bin.with_file_name("go-cache"))
         .env("GOPATH", venv.bin.with_file_name("go-path"))
         .current_dir(context.project.root());
-    context.run("compiling with go", &mut command)?;
-    Ok(module)
+    match context.run("compiling with go", &mut command) {
+        Err(BuildError::Failed {
+            step,
+            status,
+            output,
+        }) => Err(BuildError::Failed {
+            output: with_world(output, context.world()),
+            step,
+            status,
+        }),
+        Err(error) => Err(error),
+        Ok(_) => Ok(module),
+    }
+}
+
+/// What the compiler says, and what it means where the sources register a strategy of another world: the
+/// SDK has the one of the project's world only.
+fn with_world(mut output: String, world: &str) -> String {
+    let names = [
+        ("Boss", "boss"),
+        ("Subordinate", "subordinate"),
+        ("Selector", "selector"),
+    ];
+    let other = names.iter().find(|(function, other)| {
+        let undefined = format!("undefined: adjutant.{function}");
+        *other != world && output.lines().any(|line| line.ends_with(&undefined))
+    });
+    if let Some((function, _)) = other {
+        let told = format!(
+            "\nplugin.toml says world = \"{world}\", and `adjutant.{function}` is for another world: change the \
+             one or the other."
+        );
+        output.truncate(output.trim_end().len());
+        output.push_str(&told);
+    }
+    output
 }
 
 /// Whether the project's go.mod leads to the SDK.

@@ -16,6 +16,8 @@ pub(super) fn build(context: &Context<'_>) -> Result<PathBuf, BuildError> {
     }
     let mut cargo = adjutant_build::cargo()?;
     cargo
+        // The SDK holds it against the strategy that is exported; cargo knows that it does.
+        .env("ADJUTANT_WORLD", context.world())
         .args([
             "build",
             "--release",

@@ -40,6 +40,11 @@ impl MemoryWorktree {
         }))
     }
 
+    /// How often each command was run, by its place in the script.
+    pub(super) fn used(&self) -> Vec<u32> {
+        self.inner().used.clone()
+    }
+
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,6 +15,7 @@ mod ports;
 mod run;
 pub mod script;
 mod selecting;
+mod sense;
 mod story;
 mod world;
 
@@ -22,10 +23,11 @@ use crate::Project;
 use adjutant_component::{
     Component, Engine, EngineOptions, LoadError, SectionError, custom_section,
 };
-use adjutant_model::{Described, Limits, MANIFEST_SECTION, Manifest, World};
+use adjutant_model::{ConfigSchema, Described, Limits, MANIFEST_SECTION, Manifest, World};
 use adjutant_run::{Runner, RunnerOptions};
 use script::Script;
 use serde::Serialize;
+use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -236,8 +238,7 @@ impl<'a> Tester<'a> {
                 failures: vec![why],
                 ..Played::default()
             },
-            Ok(script) if self.project.world() == World::Selector => self.choose(&script).await,
-            Ok(script) => self.play(&script).await,
+            Ok(script) => self.make_sense(&script).await,
         };
         let mut tested = Tested {
             name: name_of(file),
@@ -256,6 +257,33 @@ impl<'a> Tester<'a> {
         tested.passed = tested.failures.is_empty() && tested.difference.is_none();
         tested.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(tested)
+    }
+}
+
+impl Tester<'_> {
+    /// Plays a test, unless it says what cannot be.
+    async fn make_sense(&self, script: &Script) -> Played {
+        match sense::refused(script, crate::build::world(self.project)) {
+            Some(why) => Played {
+                failures: vec![why],
+                ..Played::default()
+            },
+            None if self.project.world() == World::Selector => self.choose(script).await,
+            None => self.play(script).await,
+        }
+    }
+
+    /// The configuration as a host hands it over: with the manifest's defaults.
+    fn config(&self, script: &Script) -> Result<Value, String> {
+        let config = Value::Object(script.config.clone());
+        let Some(schema) = &self.project.manifest().config_schema else {
+            return Ok(config);
+        };
+        let schema = ConfigSchema::compile(schema).map_err(|refusal| refusal.to_string())?;
+        schema.complete(&config).map_err(|wrong| {
+            let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            format!("the test's [config] is wrong: {}", told.join("; "))
+        })
     }
 }
 

@@ -3,12 +3,11 @@
 use super::files::MemoryWorktree;
 use super::script::{Outcome, Script};
 use super::world::{Stuck, Subject, World};
-use super::{Played, Tester, cuts, story};
+use super::{Played, Tester, cuts, sense, story};
 use adjutant_component::Component;
 use adjutant_connect::ports::Worktree;
 use adjutant_model::{
-    Call, Command, ConfigSchema, Ending, Grants, Member, Reply, RunId, Status, Ticket, TicketId,
-    WaitKind, text,
+    Call, Command, Ending, Grants, Member, Reply, RunId, Status, Ticket, TicketId, WaitKind, text,
 };
 use adjutant_run::{Asked, Finished, Job, Onlooker, Recording, ReplayEnd, Stage};
 use async_trait::async_trait;
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// What everybody shares while a test goes on.
 struct Set {
     world: Arc<World>,
-    worktree: Option<Arc<dyn Worktree>>,
+    worktree: Option<Arc<MemoryWorktree>>,
     selector: Result<Arc<Component>, String>,
 }
 
@@ -47,23 +46,19 @@ impl Tester<'_> {
         if let Some(ticket) = inner.state.ticket(inner.root) {
             expectations(script, ticket, &mut played.failures);
         }
+        let mut used = inner.used.clone();
         drop(inner);
+        let commands = stage.worktree.map(|worktree| worktree.used());
+        for (place, times) in commands.into_iter().flatten().enumerate() {
+            used.insert(("commands", place), times);
+        }
+        played.failures.extend(sense::unused(script, &used));
         played
     }
 
     async fn set(&self, script: &Script) -> Result<Set, Stuck> {
         let manifest = self.project.manifest();
-        let config = Value::Object(script.config.clone());
-        let config = match &manifest.config_schema {
-            None => config,
-            Some(schema) => ConfigSchema::compile(schema)
-                .map_err(|refusal| Stuck(refusal.to_string()))?
-                .complete(&config)
-                .map_err(|wrong| {
-                    let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-                    Stuck(format!("the test's [config] is wrong: {}", told.join("; ")))
-                })?,
-        };
+        let config = self.config(script).map_err(Stuck)?;
         let wanted = || Grants {
             commands: manifest
                 .wants
@@ -91,7 +86,7 @@ impl Tester<'_> {
         let empty = Default::default();
         let worktree = (script.files.is_some() || !script.commands.is_empty()).then(|| {
             let files = script.files.as_ref().unwrap_or(&empty);
-            Arc::new(MemoryWorktree::new(files, &script.commands)) as Arc<dyn Worktree>
+            Arc::new(MemoryWorktree::new(files, &script.commands))
         });
         let selector = match &script.selector {
             Some(path) => Ok(self.selector_at(path).await?),
@@ -161,7 +156,10 @@ impl Tester<'_> {
                     Err(why) => Err(why.clone()),
                 },
                 journal: inner.journal(id)?,
-                worktree: stage.worktree.clone(),
+                worktree: stage
+                    .worktree
+                    .clone()
+                    .map(|worktree| worktree as Arc<dyn Worktree>),
                 ledger: stage.world.clone(),
                 clock: stage.world.clone(),
                 authority: inner.authority(run),

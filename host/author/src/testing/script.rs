@@ -89,7 +89,7 @@ pub struct Task {
 }
 
 /// The agent that has the strategy under test.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Me {
     /// Its name; the plugin's unless given.

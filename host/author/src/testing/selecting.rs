@@ -11,8 +11,15 @@ impl Tester<'_> {
     /// Asks twice: a selector is a pure function.
     pub(super) async fn choose(&self, script: &Script) -> Played {
         let mut played = Played::default();
-        let first = self.ask(script).await;
-        let second = self.ask(script).await;
+        let config = match self.config(script) {
+            Ok(config) => config,
+            Err(why) => {
+                played.failures.push(why);
+                return played;
+            }
+        };
+        let first = self.ask(script, &config).await;
+        let second = self.ask(script, &config).await;
         if first != second {
             let told = "It is not deterministic: asked the same again, it chose otherwise. A selector is \
                         a pure function of its arguments.";
@@ -23,7 +30,7 @@ impl Tester<'_> {
             ("title", json!(script.task.title)),
             ("description", json!(script.task.description)),
             ("request", json!(script.task.request)),
-            ("config", Value::Object(script.config.clone())),
+            ("config", config),
             ("candidates", json!(names)),
         ]);
         let mut told = format!("Question\n{}\n", story::fields(&head, 3));
@@ -66,7 +73,11 @@ impl Tester<'_> {
         played
     }
 
-    async fn ask(&self, script: &Script) -> Result<Vec<(String, String, &'static str)>, String> {
+    async fn ask(
+        &self,
+        script: &Script,
+        config: &Value,
+    ) -> Result<Vec<(String, String, &'static str)>, String> {
         let prepared = self
             .engine
             .prepare_selector(&self.component)
@@ -75,7 +86,7 @@ impl Tester<'_> {
             title: script.task.title.clone(),
             description: script.task.description.clone(),
             request: script.task.request.clone(),
-            config_json: Value::Object(script.config.clone()).to_string(),
+            config_json: config.to_string(),
         };
         let candidates = script.team.iter().enumerate();
         let candidates: Vec<Candidate> = candidates

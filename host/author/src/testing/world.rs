@@ -5,6 +5,7 @@
 //! ids are counted; so the same strategy and script give the same story.
 
 use super::script::{self, Case, Script, fits};
+use super::sense::Used;
 use adjutant_model::{
     AgentId, AgentLimits, AgentSpec, Author, Authority, Call, CallError, Changes, ChannelId,
     Command, Context, Described, Effect, Ending, GuestCall, Journal, Limits, Member, Message,
@@ -56,7 +57,7 @@ pub(super) struct Inner {
     pub(super) choosing: Vec<(TicketId, u32)>,
     /// Nobody ever answers here. Dropped, they would say that the run is no longer wanted.
     parked: Vec<oneshot::Sender<(Timestamp, Reply)>>,
-    used: HashMap<(&'static str, usize), u32>,
+    pub(super) used: Used,
     asked: HashMap<&'static str, u32>,
 }
 
@@ -140,7 +141,7 @@ impl World {
             runs: Vec::new(),
             choosing: Vec::new(),
             parked: Vec::new(),
-            used: HashMap::new(),
+            used: Used::new(),
             asked: HashMap::new(),
         };
         inner.begin(subject)?;
@@ -383,10 +384,13 @@ impl Inner {
                 output: report.output,
                 usage: adjutant_model::Spend::default(),
             },
-            Due::Cancel => Command::CancelTicket {
-                ticket: self.root,
-                reason: "cancelled by the test".to_owned(),
-            },
+            Due::Cancel => {
+                self.used.insert(("cancel_after_ms", 0), 1);
+                Command::CancelTicket {
+                    ticket: self.root,
+                    reason: "cancelled by the test".to_owned(),
+                }
+            }
         };
         self.run(command).map(drop)
     }
@@ -420,9 +424,11 @@ impl Inner {
         let nth = self.asked.entry(name).or_default();
         *nth += 1;
         let nth = *nth;
-        let failing = self.script.errors.iter().find(|failing| {
+        let mut errors = self.script.errors.iter().enumerate();
+        let (place, failing) = errors.find(|(_, failing)| {
             failing.call == name && failing.nth.is_none_or(|wanted| wanted == nth)
         })?;
+        *self.used.entry(("errors", place)).or_default() += 1;
         let text = if failing.text.is_empty() {
             "the test lets this call fail".to_owned()
         } else {

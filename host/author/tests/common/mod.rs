@@ -3,6 +3,7 @@
 
 use adjutant_author::Project;
 use adjutant_author::build::{Built, build};
+use adjutant_author::check::{Checked, check};
 use adjutant_author::progress::Silent;
 use adjutant_author::testing::{self, Options, Tested};
 use adjutant_component::custom_section;
@@ -47,13 +48,51 @@ pub(crate) fn carries_its_manifest(project: &Project, built: &Built) -> Vec<u8> 
     bytes
 }
 
+/// What is said of a component of an example: it fits, and nothing is odd about it.
+#[track_caller]
+pub(crate) fn nothing_is_odd(component: &[u8]) -> Checked {
+    let checked = check(component, None);
+    assert!(checked.fits && checked.names, "{checked:#?}");
+    assert_eq!(checked.warnings, [""; 0]);
+    checked
+}
+
 /// The selector that `adjutant plugin test` brings along.
 pub(crate) fn skills() -> Vec<u8> {
+    builtin("skills")
+}
+
+/// A built-in plugin; it has no manifest.
+pub(crate) fn builtin(name: &str) -> Vec<u8> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/Cargo.toml");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let guests = adjutant_build::build_guests(&manifest, &target, &["skills"]);
-    let guests = guests.expect("the built-in selector builds");
+    let guests = adjutant_build::build_guests(&manifest, &target, &[name]);
+    let guests = guests.expect("the built-in plugin builds");
     fs::read(&guests[0].path).expect("the component")
+}
+
+/// A subordinate that does what its configuration's steps say; it has no manifest.
+pub(crate) fn scripted() -> Vec<u8> {
+    guest("scripted-sub")
+}
+
+/// A component of those that only tests have; it has no manifest.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/Cargo.toml");
+    let target = adjutant_build::scratch(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    let guests = adjutant_build::build_guests(&manifest, &target, &[name]);
+    let guests = guests.expect("the guest builds");
+    fs::read(&guests[0].path).expect("the component")
+}
+
+/// A project whose component is made elsewhere.
+pub(crate) fn foreign(dir: &Path, name: &str, world: &str, more: &str) -> Project {
+    let text = format!(
+        "name = \"{name}\"\nversion = \"1.0.0\"\nworld = \"{world}\"\nlanguage = \"other\"\n\n[build]\n\
+         command = [\"true\"]\noutput = \"{name}.wasm\"\n\n{more}"
+    );
+    fs::write(dir.join("plugin.toml"), text).expect("writable");
+    Project::open(dir).expect("a project")
 }
 
 /// How tests are run here: what was compiled is kept.

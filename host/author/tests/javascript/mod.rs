@@ -60,6 +60,9 @@ async fn the_examples_build_carry_their_manifest_and_pass_their_tests() {
             let built = built(&project);
             let bytes = common::carries_its_manifest(&project, &built);
             assert!(bytes.len() < 3 << 20, "{name}: {} bytes", bytes.len());
+            // Its compiler brings every import of the world along: that means no use.
+            let checked = common::nothing_is_odd(&bytes);
+            assert_eq!(checked.whole_world, world != World::Selector);
             let manifest = project.manifest();
             assert_eq!((&manifest.name, manifest.world), (&name, world));
             let selector = (world == World::Boss).then(common::skills);
@@ -149,6 +152,81 @@ fn a_missing_export_is_told_with_what_to_write() {
     let text = refused(&project);
     let wanted = "src/main.js must export its strategy by default: export default boss({";
     assert!(text.contains(wanted), "{text}");
+}
+
+/// QuickJS says "not a function" and nothing of which.
+#[test]
+fn an_export_that_is_no_strategy_is_told_with_its_name_and_file() {
+    let dir = folder();
+    let project = new(dir.path(), Language::JavaScript, World::Boss, "mistaken");
+    let cases = [
+        (
+            "import { boss } from \"adjutant/boss\";\nexport default boss;\n",
+            &["src/main.js must export its strategy by default: export default boss({ work(task)"]
+                [..],
+        ),
+        (
+            "export default { world: \"boss\" };\n",
+            &["src/main.js must export its strategy by default: export default boss({ work(task)"],
+        ),
+        (
+            "import { boss } from \"adjutant/boss\";\nexport default boss({ wrk() {} });\n",
+            &[
+                "src/main.js cannot be loaded",
+                "boss(…) needs an object whose `work` is a function: boss({ work(task) { … } })",
+                "It was given an object with `wrk`",
+                "src/main.js:2:",
+            ],
+        ),
+        (
+            "import { boss } from \"adjutant/boss\";\nexport default boss({ work: 5 });\n",
+            &["Its `work` is of the type number", "src/main.js:2:"],
+        ),
+        (
+            "import * as adjutant from \"adjutant/boss\";\nexport default adjutant.bos({ work() {} });\n",
+            &[
+                "\"bos\"",
+                "no matching export in \".adjutant/sdk/boss.js\"",
+                "src/main.js:2:24",
+            ],
+        ),
+        (
+            "import { boss, memory } from \"adjutant/boss\";\nmemory.gett(\"a\");\nexport default boss({ work() {} });\n",
+            &[
+                "there is no memory.gett; memory has get, getJson, keys",
+                "src/main.js:2:",
+            ],
+        ),
+        (
+            "import { boss } from \"adjutant/boss\";\nconst tools = {};\nconst seed = tools.seed();\nexport default boss({ work() {} });\n",
+            &["src/main.js:3:", "const seed = tools.seed();"],
+        ),
+    ];
+    for (main, told) in cases {
+        write(&project, "src/main.js", main);
+        let text = refused(&project);
+        for part in told {
+            assert!(text.contains(part), "{part}\n---\n{main}---\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_strategy_of_another_world_is_told_with_both() {
+    let dir = folder();
+    let project = new(dir.path(), Language::JavaScript, World::Boss, "other");
+    write(
+        &project,
+        "src/main.js",
+        "import { subordinate } from \"adjutant/subordinate\";\nexport default subordinate({ work() {} });\n",
+    );
+    let text = refused(&project);
+    let told =
+        "plugin.toml says world = \"boss\", so it is \"adjutant/boss\" that there is to import";
+    assert!(
+        text.contains(told) && text.contains("src/main.js:1:"),
+        "{text}"
+    );
 }
 
 #[test]

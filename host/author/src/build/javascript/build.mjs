@@ -17,6 +17,8 @@ const esbuild = require("esbuild");
 const WORLDS = ["selector", "subordinate", "boss"];
 const ENTRY = ".adjutant/entry.js";
 const PLACE = "@source map@";
+// Characters of a source line that an error shows.
+const MOST_SHOWN = 200;
 // What a module of this world may import of the host.
 const interfaces = readdirSync(join(sdk, "generated"))
   .filter((file) => file.endsWith(".js") && file !== "types.js")
@@ -72,6 +74,11 @@ async function bundle() {
     plugins: [worlds],
     logLevel: "silent",
   });
+  // What the SDK does not have is a mistake, and would be "not a function" when the module is loaded.
+  const missing = built.warnings.filter(
+    ({ id, text }) => id === "import-is-undefined" && / "\.adjutant\/sdk\//.test(text),
+  );
+  if (missing.length > 0) throw { errors: missing };
   // For the caller, which shows them when all is done.
   const warnings = formatted(built.warnings, "warning").map((text) => text.replace(/^\W*WARNING\W*/, ""));
   writeFileSync(join(work, "warnings.json"), JSON.stringify(warnings));
@@ -159,7 +166,18 @@ async function located(error, map) {
   const text = String(error.message);
   const said = text.replace(/^.*(?:module evaluation|JavaScript module): /s, "").split("\n");
   const message = said.filter((line) => !/^\s*at /.test(line)).join("\n").trim();
-  return [`${main} cannot be loaded: ${message}`, ...frames(text).map((frame) => `    ${frame}`)].join("\n");
+  const found = frames(text);
+  const shown = found.flatMap((frame, place) => [`    ${frame}`, ...(place === 0 ? line(frame) : [])]);
+  return [`${main} cannot be loaded: ${message}`, ...shown].join("\n");
+}
+
+/** The author's line that a frame is at: QuickJS's "not a function" does not say of what. */
+function line(frame) {
+  const [, file, row] = /([^ (]+):(\d+):\d+\)?$/.exec(frame) ?? [];
+  const path = file === undefined ? undefined : join(root, file);
+  if (path === undefined || !existsSync(path)) return [];
+  const text = readFileSync(path, "utf8").split("\n")[Number(row) - 1]?.trim() ?? "";
+  return text === "" ? [] : [`      ${text.slice(0, MOST_SHOWN)}`];
 }
 
 try {
