@@ -59,7 +59,8 @@ fn embed() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The custom section that a component carries its manifest in.
+/// The custom section that a component carries its manifest in: the model's `MANIFEST_SECTION`. The model is not
+/// built once more for this script to share it; built-in plugins without their manifests fail the tests.
 const SECTION: &str = "adjutant:manifest";
 
 /// A component with its manifest: the file that is embedded.
@@ -69,7 +70,7 @@ fn described(plugins: &Path, guest: &Guest, out: &Path) -> Result<PathBuf, Box<d
         return Ok(guest.path.clone());
     }
     let component = fs::read(&guest.path)?;
-    let component = adjutant_build::with_section(&component, SECTION, &fs::read(manifest)?);
+    let component = adjutant_build::with_section(&component, SECTION, &fs::read(manifest)?)?;
     let path = out.join(format!("{}.wasm", guest.name));
     if fs::read(&path).ok().as_ref() != Some(&component) {
         fs::write(&path, component)?;

@@ -27,7 +27,7 @@ pub(crate) struct Matrix {
     languages: Vec<Language>,
     rows: Vec<&'static str>,
     /// Languages whose components could not be made, and why.
-    broken: Vec<(&'static str, String)>,
+    broken: Mutex<Vec<(&'static str, String)>>,
     cells: Mutex<HashMap<(&'static str, &'static str), Cell>>,
 }
 
@@ -38,19 +38,20 @@ impl Matrix {
         Matrix {
             languages: languages.to_vec(),
             rows,
-            broken: Vec::new(),
+            broken: Mutex::default(),
             cells: Mutex::default(),
         }
     }
 
     /// Makes a language's components; none, and a note of why, where they cannot be made.
     pub(crate) fn made<T>(
-        &mut self,
+        &self,
         language: &Language,
         make: impl FnOnce() -> Option<T>,
     ) -> Option<T> {
         catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|panic| {
-            self.broken.push((language.name, words(&*panic)));
+            let broken = &mut *self.broken.lock().expect("no panic holds it");
+            broken.push((language.name, words(&*panic)));
             None
         })
     }
@@ -105,12 +106,9 @@ impl Matrix {
     /// What failed, and why.
     pub(crate) fn failures(&self) -> Vec<String> {
         let cells = self.cells.lock().expect("no panic holds it");
-        let mut failures: Vec<String> = Vec::new();
-        failures.extend(
-            self.broken
-                .iter()
-                .map(|(name, why)| format!("{name}: {why}")),
-        );
+        let broken = self.broken.lock().expect("no panic holds it");
+        let broken = broken.iter().map(|(name, why)| format!("{name}: {why}"));
+        let mut failures: Vec<String> = broken.collect();
         for row in &self.rows {
             for language in &self.languages {
                 match cells.get(&(*row, language.key)) {

@@ -1,5 +1,6 @@
 //! The command line against a host that runs: what it prints, `--json`, and its exit codes.
 
+use crate::support::plugins::named;
 use crate::support::{Repo, Server, adjutant, base, boss, folder, guest, hand, team};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -44,6 +45,81 @@ fn items(list: &Value) -> Vec<Value> {
         .or_else(|| list["items"].as_array())
         .expect("a list")
         .clone()
+}
+
+#[test]
+fn a_team_that_is_refused_leaves_the_plugins_as_they_were() {
+    let desk = desk();
+    let component = |version| named(&guest("scripted-sub"), "counter", version, "subordinate");
+    for version in ["0.3.0", "0.4.0"] {
+        let file = desk.file("old.wasm", component(version));
+        desk.run(&["plugin", "install", &file]).ended(0);
+    }
+    let share = ["plugin", "canary", "counter@0.3.0", "--percent", "20"];
+    desk.run(&share).ended(0);
+    desk.file("new.wasm", component("0.5.0"));
+    desk.file("extra.wasm", guest("scripted"));
+    desk.file("broken.wasm", "no component");
+    let before = desk.json(&["plugin", "list"], 0);
+
+    let counter = "[[plugins]]\nname = \"counter\"\nversion = \"0.5.0\"\npath = \"new.wasm\"\n";
+    let extra = |path: &str| {
+        format!("[[plugins]]\nname = \"extra\"\nversion = \"1.0.0\"\npath = \"{path}\"\n")
+    };
+    let team = |repo: &str, plugins: &str| {
+        let path = desk.home.path().join(repo);
+        let repos = format!(
+            "repos = [{{ name = \"app\", path = \"{}\" }}]",
+            path.display()
+        );
+        let agents = "[[agents]]\nname = \"maria\"\nplugin = \"counter\"\n";
+        desk.file(
+            "team.toml",
+            format!("[workspace]\nname = \"shop\"\n{repos}\n{plugins}{agents}"),
+        )
+    };
+    // Its repository is not there: alone, and with another plugin.
+    let both = format!("{counter}{}", extra("extra.wasm"));
+    for plugins in [counter, &both] {
+        let said = desk
+            .run(&["apply", "-f", &team("nowhere", plugins)])
+            .complaint(2);
+        assert!(said.contains("Nothing was saved."), "{said}");
+        assert!(
+            said.contains(
+                "counter@0.5.0, which was registered before that, is taken away again: new runs of \
+                 counter take 0.4.0 as before."
+            ),
+            "{said}"
+        );
+        assert_eq!(said.contains("extra@1.0.0, which"), plugins == both);
+        assert_eq!(desk.json(&["plugin", "list"], 0), before);
+    }
+    // The second plugin is none: the first one never was active.
+    let turns = |of: &Value| of["rollout"]["history"].as_array().expect("a list").len();
+    let turned = turns(&desk.json(&["plugin", "inspect", "counter"], 0));
+    let plugins = format!("{counter}{}", extra("broken.wasm"));
+    let said = desk
+        .run(&["apply", "-f", &team("nowhere", &plugins)])
+        .complaint(2);
+    assert!(said.contains("This is not WebAssembly"), "{said}");
+    assert!(said.contains("is taken away again"), "{said}");
+    assert_eq!(desk.json(&["plugin", "list"], 0), before);
+    let now = desk.json(&["plugin", "inspect", "counter"], 0);
+    assert_eq!(turns(&now), turned + 2, "added and removed: {now:#}");
+
+    // What is right is saved, with the same components.
+    let repo = Repo::new();
+    let path = repo.text();
+    desk.run(&["apply", "-f", &team(&path, &both)]).ended(0);
+    let rollout = desk.json(&["plugin", "inspect", "counter"], 0)["rollout"].clone();
+    assert_eq!(rollout["active"], "0.5.0");
+    let known = desk.json(&["plugin", "list"], 0);
+    let names = known.as_array().expect("a list").iter();
+    assert!(names.clone().any(|plugin| plugin["name"] == "extra"));
+    // Once more changes nothing.
+    desk.run(&["apply", "-f", &team(&path, &both)]).ended(0);
+    assert_eq!(desk.json(&["plugin", "list"], 0), known);
 }
 
 #[test]

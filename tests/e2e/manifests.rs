@@ -206,3 +206,35 @@ fn a_manifest_names_its_component_and_a_contradiction_changes_nothing() {
     upload(&server, "name=mine&version=1.2.3", named()).ok();
     assert_eq!(rollout(&server, "mine")["revision"], 1);
 }
+
+#[test]
+fn a_boss_that_delegates_nothing_is_what_its_manifest_says() {
+    let server = Server::start();
+    let world = json!({ "world": "boss" });
+    let component = with_manifest(flawed(), &manifest("lonely", "1.0.0", world));
+    let added = upload(&server, "", component).ok();
+    assert_eq!(added["world"], "boss", "{added}");
+    assert_eq!(server.get("/v1/plugins/lonely").ok()["world"], "boss");
+    // The other way round it is refused: it would call what its world has not.
+    let world = json!({ "world": "selector" });
+    let component = with_manifest(flawed(), &manifest("false", "1.0.0", world));
+    let problem = upload(&server, "", component).problem(422);
+    let told = problem["violations"][0]["path"].as_str();
+    assert_eq!(told, Some("/manifest/world"), "{problem}");
+}
+
+#[test]
+fn a_default_that_breaks_its_own_schema_is_refused_when_the_component_is_added() {
+    let server = Server::start();
+    let depth = json!({ "type": "integer", "default": 0, "minimum": 1 });
+    let schema = json!({ "config_schema": { "properties": { "depth": depth } } });
+    let component = with_manifest(flawed(), &manifest("deep", "1.0.0", schema));
+    let problem = upload(&server, "", component).problem(422);
+    assert_eq!(
+        problem["violations"][0]["path"],
+        "/manifest/config_schema/properties/depth/default"
+    );
+    let told = problem["violations"][0]["message"].to_string();
+    assert!(told.contains("less than the minimum of 1"), "{told}");
+    server.get("/v1/plugins/deep").problem(404);
+}

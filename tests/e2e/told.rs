@@ -216,13 +216,23 @@ fn a_team_with_a_repository_that_is_none_is_refused_and_nothing_is_saved() {
     let said = cli(&server, &["apply", "-f", toml.to_str().expect("text")]).complaint(2);
     assert!(said.contains("/workspace/repos/0/path"), "{said}");
 
-    // A workspace whose repository has gone since is there, and its agents can be changed.
     let repo = Repo::new();
+    let mut based = with(repo.path());
+    based["workspace"]["repos"][0]["base"] = json!("nowhere");
+    let refused = server.post("/v1/apply", &based).problem(422);
+    let violation = &refused["violations"][0];
+    assert_eq!(violation["path"], "/workspace/repos/0/base", "{refused:#}");
+
+    // A workspace whose repository has gone since is there, and its agents can be changed; so can the name that
+    // the repository goes by.
     server.post("/v1/apply", &with(repo.path())).ok();
     let away = repo.path().with_extension("away");
     std::fs::rename(repo.path(), &away).expect("moved");
     server.get("/v1/workspaces/shop").ok();
     server.post("/v1/apply", &with(repo.path())).ok();
+    let mut renamed = with(repo.path());
+    renamed["workspace"]["repos"][0]["name"] = json!("shop");
+    server.post("/v1/apply", &renamed).ok();
     server.post("/v1/apply", &with(&nowhere)).problem(422);
     std::fs::rename(&away, repo.path()).expect("moved back");
 }

@@ -3,7 +3,7 @@
 
 use crate::build::MOST_COMPONENT;
 use crate::contract;
-use adjutant_component::{Fault, LoadError, World, custom_section};
+use adjutant_component::{Fault, LoadError, SectionError, World, custom_section};
 use adjutant_model::{MANIFEST_SECTION, Manifest};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub struct Checked {
     pub faults: Vec<String>,
     /// What is odd about it, though a host would take it.
     pub warnings: Vec<String>,
+    /// What its author may want to know, though it is not odd.
+    pub hints: Vec<String>,
     /// Its size in bytes.
     pub bytes: usize,
     /// `sha256:` and its hash.
@@ -67,6 +69,7 @@ pub fn check(bytes: &[u8], wanted: Option<adjutant_model::World>) -> Checked {
         world: None,
         faults: Vec::new(),
         warnings: Vec::new(),
+        hints: Vec::new(),
         bytes: bytes.len(),
         digest: digest(bytes),
         contract: None,
@@ -78,8 +81,18 @@ pub fn check(bytes: &[u8], wanted: Option<adjutant_model::World>) -> Checked {
         names: false,
         lines: false,
     };
-    manifest(bytes, &mut checked);
-    let wanted = wanted.or(checked.manifest.as_ref().map(|manifest| manifest.world));
+    let cut_off = manifest(bytes, &mut checked);
+    let said = checked.manifest.as_ref().map(|manifest| manifest.world);
+    if let (Some(said), Some(wanted)) = (said, wanted)
+        && said != wanted
+    {
+        checked.faults.push(format!(
+            "Its manifest says world = \"{}\", and not \"{}\": a host takes it for what its manifest says.",
+            said.as_str(),
+            wanted.as_str()
+        ));
+    }
+    let wanted = wanted.or(said);
     let wanted = wanted.map(|world| match world {
         adjutant_model::World::Selector => World::Selector,
         adjutant_model::World::Subordinate => World::Subordinate,
@@ -98,6 +111,9 @@ pub fn check(bytes: &[u8], wanted: Option<adjutant_model::World>) -> Checked {
             checked.faults.push(other.to_string());
         }
     }
+    if checked.faults.is_empty() {
+        checked.faults.extend(cut_off);
+    }
     if let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(bytes) {
         shape(&resolve, world, &faults, &mut checked);
     }
@@ -113,7 +129,9 @@ fn sentence(fault: &Fault) -> String {
         .replacen("its ", "Its ", 1)
 }
 
-fn manifest(bytes: &[u8], checked: &mut Checked) {
+/// Reads the manifest. Gives back why there is none to find in what is cut off or overwritten: its own check
+/// says so too.
+fn manifest(bytes: &[u8], checked: &mut Checked) -> Option<String> {
     match custom_section(bytes, MANIFEST_SECTION) {
         Ok(Some(section)) => match Manifest::parse(section) {
             Ok(manifest) => checked.manifest = Some(manifest),
@@ -122,10 +140,10 @@ fn manifest(bytes: &[u8], checked: &mut Checked) {
                 .push(format!("Its manifest cannot be used: {error}.")),
         },
         Ok(None) => {}
-        // What is no component is told by its own check.
-        Err(error) if bytes.starts_with(b"\0asm") => checked.faults.push(error.to_string()),
-        Err(_) => {}
+        Err(error @ SectionError::Damaged(_)) => return Some(error.to_string()),
+        Err(error) => checked.faults.push(error.to_string()),
     }
+    None
 }
 
 /// The imports with their functions, the exports, and the contract's version.
@@ -220,6 +238,16 @@ fn warn(checked: &mut Checked) {
         );
     }
     checked.warnings = warnings;
+    // A selector gets the configuration of the boss that it chooses for: it has to take the boss's keys.
+    let reads_own = |manifest: &Manifest| manifest.world != adjutant_model::World::Selector;
+    let manifest = checked.manifest.as_ref().filter(|one| reads_own(one));
+    if manifest.is_some_and(|manifest| manifest.config_schema.is_none()) {
+        checked.hints.push(
+            "It describes no configuration, so an agent's may have any key, and none is told to be misspelt: \
+             `[config]` with `unevaluatedProperties = false` in plugin.toml takes none."
+                .to_owned(),
+        );
+    }
 }
 
 /// What of a manifest goes ill with what the component imports, or with its author's mistakes to come.
@@ -307,12 +335,73 @@ mod tests {
         for (bytes, told) in [
             (&b"hello"[..], "This is not WebAssembly"),
             (&b"\0asm\x01\0\0\0"[..], "This is a core WebAssembly module"),
-            (&b""[..], "It is empty"),
+            (&b""[..], "It is empty: there is no WebAssembly in it."),
+            (&b" \n"[..], "It is blank"),
         ] {
             let checked = check(bytes, None);
             assert!(!checked.fits && checked.faults.len() == 1, "{checked:?}");
             assert!(checked.faults[0].contains(told), "{checked:?}");
         }
+    }
+
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// A component that does nothing, with a manifest.
+    fn saying(manifest: &Manifest) -> Vec<u8> {
+        crate::section::embed(EMPTY, &manifest.to_json()).expect("a component")
+    }
+
+    #[test]
+    fn a_component_that_is_cut_off_is_told_as_one_fault() {
+        let manifest = Manifest::new("a", "1.0.0", adjutant_model::World::Boss);
+        let whole = saying(&manifest);
+        let checked = check(&whole[..whole.len() - 1], None);
+        assert_eq!(checked.faults.len(), 1, "{checked:?}");
+        assert!(!checked.fits, "{checked:?}");
+    }
+
+    #[test]
+    fn a_default_that_breaks_its_schema_is_a_fault() {
+        let depth = json!({"type": "integer", "default": 0, "minimum": 1});
+        let manifest = Manifest {
+            config_schema: Some(json!({"properties": {"depth": depth}})),
+            ..Manifest::new("a", "1.0.0", adjutant_model::World::Boss)
+        };
+        let told = check(&saying(&manifest), None).faults.remove(0);
+        assert!(
+            told.contains("/config_schema/properties/depth/default")
+                && told.contains("minimum of 1"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn another_world_than_the_manifests_is_a_fault() {
+        use adjutant_model::World;
+        let component = saying(&Manifest::new("a", "1.0.0", World::Boss));
+        let told = |wanted| check(&component, wanted).faults.join(" ");
+        let differs = "Its manifest says world = \"boss\", and not \"subordinate\"";
+        assert!(told(Some(World::Subordinate)).contains(differs));
+        for wanted in [None, Some(World::Boss)] {
+            assert!(!told(wanted).contains("Its manifest says"));
+        }
+    }
+
+    #[test]
+    fn who_describes_no_configuration_hears_that_it_takes_any_key() {
+        use adjutant_model::World;
+        let hints = |world, config_schema| {
+            let manifest = Manifest {
+                config_schema,
+                ..Manifest::new("a", "1.0.0", world)
+            };
+            check(&saying(&manifest), None).hints.len()
+        };
+        assert_eq!(hints(World::Boss, None), 1);
+        assert_eq!(hints(World::Subordinate, None), 1);
+        assert_eq!(hints(World::Selector, None), 0, "it gets its boss's");
+        let closed = json!({"additionalProperties": false});
+        assert_eq!(hints(World::Boss, Some(closed)), 0);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use wasm_encoder::{ComponentSection, CustomSection};
+use wasmparser::{Parser, Payload};
 
 /// What guests are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -67,6 +69,15 @@ pub enum BuildError {
         /// Where the component should be.
         path: PathBuf,
     },
+    /// A section is there already.
+    #[error(
+        "The component has a section `{0}` already, and may have one. Take it out of what the component is \
+         built from, or leave out what would be added."
+    )]
+    Section(String),
+    /// The bytes are no whole component.
+    #[error("The component cannot be read: {0}. Build it anew.")]
+    Damaged(wasmparser::BinaryReaderError),
 }
 
 /// Compile packages of the workspace at `manifest` (a `Cargo.toml`) to components below `target_dir`,
@@ -143,30 +154,28 @@ pub fn cargo() -> Result<Command, BuildError> {
 }
 
 /// The same component with a custom section at its end: how a manifest is carried.
-pub fn with_section(component: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
-    let mut section = leb128(name.len());
-    section.extend_from_slice(name.as_bytes());
-    section.extend_from_slice(content);
-    let mut whole = component.to_vec();
-    // Custom sections have the number 0.
-    whole.push(0);
-    whole.extend(leb128(section.len()));
-    whole.extend(section);
-    whole
-}
-
-/// A length as WebAssembly writes it: seven bits to a byte, the lowest first.
-fn leb128(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return bytes;
+///
+/// # Errors
+/// The bytes are no whole component, or the outermost component has a section of that name already.
+pub fn with_section(component: &[u8], name: &str, content: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(BuildError::Damaged)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 && section.name() == name => {
+                return Err(BuildError::Section(name.to_owned()));
+            }
+            _ => {}
         }
-        bytes.push(low | 0x80);
     }
+    let mut whole = component.to_vec();
+    let section = CustomSection {
+        name: name.into(),
+        data: content.into(),
+    };
+    section.append_to_component(&mut whole);
+    Ok(whole)
 }
 
 /// Tell cargo, from a build script, to run it again when anything below `dir` changes that guests are
@@ -391,12 +400,24 @@ mod tests {
     }
 
     #[test]
-    fn a_section_has_its_length_before_it() {
-        assert_eq!(with_section(b"x", "ab", b"cd"), b"x\x00\x05\x02abcd");
-        let long = with_section(b"", "n", &[7; 300]);
-        // 302 is 0b10_0101110.
-        assert_eq!(long[..5], [0, 0b1010_1110, 0b10, 1, b'n']);
-        assert_eq!(long.len(), 305);
+    fn a_component_gets_a_section_of_a_name_once() {
+        let mut inner = wasm_encoder::Component::new();
+        let section = |data: &'static [u8]| CustomSection {
+            name: "a".into(),
+            data: data.into(),
+        };
+        inner.section(&section(b"inner"));
+        let mut component = wasm_encoder::Component::new();
+        component.section(&wasm_encoder::NestedComponentSection(&inner));
+        let plain = component.finish();
+        let once = with_section(&plain, "a", &[7; 300]).expect("a component");
+        assert_eq!(once[..plain.len()], plain);
+        assert!(once.ends_with(&[7; 300]));
+        let twice = with_section(&once, "a", b"more").expect_err("it is there");
+        assert!(twice.to_string().contains("a section `a` already"));
+        with_section(&once, "b", b"more").expect("another name");
+        let cut = with_section(&once[..once.len() - 1], "b", b"more");
+        assert!(matches!(cut, Err(BuildError::Damaged(_))), "{cut:?}");
     }
 
     #[test]

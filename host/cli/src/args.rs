@@ -195,7 +195,8 @@ pub(crate) struct ServeArgs {
     /// A folder: what is dropped into it is registered, where it is a plugin.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) plugins: Option<PathBuf>,
-    /// Take only plugins that are signed with a trusted key. Those that are there already stay.
+    /// Take only plugins that are signed with a trusted key. On those that are there already without such a
+    /// signature nothing starts any more; what has begun on them goes on.
     #[arg(long)]
     pub(crate) require_signed: bool,
     /// A minisign public key to trust, or its file; may be given several times.

@@ -111,6 +111,9 @@ impl fmt::Debug for Component {
 /// Why bytes are not a component that this host can run. Each is a sentence for the plugin's author.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LoadError {
+    /// Nothing at all.
+    #[error("It is empty: there is no WebAssembly in it.")]
+    Empty,
     /// Not WebAssembly at all.
     #[error("This is not WebAssembly: it begins with {begins}.{hint}")]
     NotWasm {
@@ -295,11 +298,14 @@ pub(crate) fn check_form(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
             limit,
         });
     }
+    if bytes.is_empty() {
+        return Err(LoadError::Empty);
+    }
     if !bytes.starts_with(b"\0asm") {
         let looks_like = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let hint = match (packed(bytes), looks_like) {
             (Some(hint), _) => hint,
-            (None, None) => " It is empty.",
+            (None, None) => " It is blank.",
             (None, Some(b'(')) => {
                 " It looks like WebAssembly text: assemble it with `wasm-tools parse`."
             }

@@ -33,5 +33,5 @@ pub use signing::{
 
 pub use ports::{
     Branch, Command, CommandOutput, Discard, Entry, EntryKind, Exit, OutputStream, OutsideError,
-    Provision, Repo, Worktree, Worktrees,
+    Provision, Repo, RepoError, Worktree, Worktrees,
 };

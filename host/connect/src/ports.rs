@@ -16,11 +16,8 @@ use uuid::Uuid;
 pub trait Worktrees: Send + Sync {
     /// Whether worktrees can be made of a repository as it is now.
     ///
-    /// Errors: `Invalid` where they cannot (no folder, no repository, no such base, not apart from the
-    /// worktrees); `Unavailable` where git fails.
-    async fn check_repo(&self, _repo: &Repo) -> Result<(), OutsideError> {
-        Ok(())
-    }
+    /// Errors: what of it is wrong, where they cannot; `Unknown` where git fails.
+    async fn check_repo(&self, repo: &Repo) -> Result<(), RepoError>;
 
     /// Make the worktree of a ticket: for each repository a copy on a branch of its own.
     ///
@@ -140,6 +137,20 @@ pub struct Repo {
     pub path: PathBuf,
     /// The ref or commit to start from; `HEAD` if none.
     pub base: Option<String>,
+}
+
+/// Why no worktrees can be made of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RepoError {
+    /// Its path: no folder, one that cannot be entered, no repository, not apart from the worktrees.
+    #[error("{0}")]
+    Path(String),
+    /// Its base: no commit.
+    #[error("{0}")]
+    Base(String),
+    /// It cannot be said: git fails.
+    #[error(transparent)]
+    Unknown(OutsideError),
 }
 
 /// A branch that came back into a user's repository.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::{self, Bench, git, printed, request};
-use adjutant_connect::{GitOptions, GitWorktrees, OutsideError, Worktrees};
+use adjutant_connect::{GitOptions, GitWorktrees, OutsideError, Repo, RepoError, Worktrees};
 
 #[tokio::test]
 async fn any_folder_of_any_kind_of_repository_will_do() {
@@ -292,4 +292,43 @@ async fn more_worktrees_than_may_be_made_at_once_wait() {
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     let lines = std::fs::read_to_string(lines).unwrap();
     assert_eq!(lines, "begin\nend\n".repeat(3), "one after the other");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_repository_is_said_of_its_path_or_of_its_base() {
+    let bench = Bench::new();
+    let app = bench.repo("app");
+    let fresh = bench.user("fresh");
+    git(&app, &["init", "-q", fresh.to_str().unwrap()]);
+    let unborn = bench.user("unborn");
+    git(&app, &["init", "-q", unborn.to_str().unwrap()]);
+    std::fs::write(unborn.join(".git/HEAD"), format!("{}\n", "1".repeat(40))).unwrap();
+    let (file, nowhere) = (app.join("README.md"), bench.user("nowhere"));
+    let base = |name: &str| Some(name.to_owned());
+    for (path, base, part) in [
+        (&app, None, ""),
+        (&app, base("main"), ""),
+        (&fresh, None, ""),
+        (&app, base("nothing"), "base: `nothing` is no commit"),
+        (&app, base(""), "base: The base to start from is no ref"),
+        (&unborn, None, "path: `HEAD` is no commit"),
+        (&file, base("main"), "path: There is no folder"),
+        (&nowhere, base("main"), "path: There is no folder"),
+    ] {
+        let repo = Repo {
+            name: "app".to_owned(),
+            path: path.clone(),
+            base,
+        };
+        let said = match bench.worktrees.check_repo(&repo).await {
+            Ok(()) => String::new(),
+            Err(RepoError::Path(why)) => format!("path: {why}"),
+            Err(RepoError::Base(why)) => format!("base: {why}"),
+            Err(RepoError::Unknown(error)) => panic!("{error}"),
+        };
+        assert!(
+            said.starts_with(part) && said.is_empty() == part.is_empty(),
+            "{said}"
+        );
+    }
 }

@@ -4,7 +4,7 @@ use crate::host::{Host, HostError, Result};
 use crate::load::{self, LoadError};
 use crate::views::{AgentView, LogLine, MessageView, Page, TicketFilter, TicketNode, Versioned};
 use adjutant_model::{
-    Agent, AgentId, Event, Message, Record, Refusal, Run, RunId, State, Ticket, TicketId,
+    Agent, AgentId, Event, Held, Message, Record, Refusal, Run, RunId, State, Ticket, TicketId,
     Timestamp, Workspace, WorkspaceId,
 };
 use adjutant_store::{Partition, StoreError, records};
@@ -16,8 +16,8 @@ use tokio::sync::watch;
 const MOST: usize = 1_000;
 /// Tickets that are looked at for one page of a filtered list; the rest comes with the next page.
 const LOOKED_AT: usize = 5_000;
-/// Tickets of which one answer says why they wait.
-const REASONS: usize = 200;
+/// Tickets of which one answer says why they wait: all of a page, and the first of a tree.
+const REASONS: usize = MOST;
 /// Tickets of a tree that are shown.
 const TREE: usize = 10_000;
 
@@ -78,12 +78,13 @@ impl Host {
         let now = self.inner.clock.now();
         let found = self.query(move |worlds| {
             let state = &worlds.get(&workspace)?.state;
+            let held = state.held(now);
             let mut agents: Vec<&Agent> = state.agents().collect();
             agents.sort_by_key(|agent| agent.id);
             Some(
                 agents
                     .into_iter()
-                    .map(|agent| view(state, agent, now))
+                    .map(|agent| view(state, agent, &held))
                     .collect(),
             )
         });
@@ -100,7 +101,7 @@ impl Host {
             let state = &worlds.get(&workspace)?.state;
             state
                 .find_agent(&wanted)
-                .map(|agent| view(state, agent, now))
+                .map(|agent| view(state, agent, &state.held(now)))
         });
         found
             .await?
@@ -114,8 +115,9 @@ impl Host {
         let found: Vec<(WorkspaceId, AgentView)> = self
             .query(move |worlds| {
                 let agents = worlds.iter().filter_map(|(id, world)| {
-                    let agent = world.state.find_agent(&wanted)?;
-                    Some((*id, view(&world.state, agent, now)))
+                    let state = &world.state;
+                    let agent = state.find_agent(&wanted)?;
+                    Some((*id, view(state, agent, &state.held(now))))
                 });
                 agents.collect()
             })
@@ -165,8 +167,8 @@ impl Host {
         found.ok_or_else(|| not_found("ticket", ticket))
     }
 
-    /// Why tickets that wait in queues do not start: a sentence each, by ticket. Those that wait in none are
-    /// left out, and so are those beyond the first 200: the event loop looks at each.
+    /// Why tickets that wait to start do not: a sentence each, by ticket. Those that do not wait are left out,
+    /// and so are those beyond the first 1,000: the event loop looks at each.
     pub async fn held(
         &self,
         workspace: WorkspaceId,
@@ -174,11 +176,12 @@ impl Host {
     ) -> Result<HashMap<TicketId, String>> {
         let now = self.inner.clock.now();
         let found = self.query(move |worlds| {
-            let state = worlds.get(&workspace).map(|world| &world.state);
-            let reasons = tickets.into_iter().take(REASONS).filter_map(|id| {
-                let reason = state?.held_ticket(id, now)?;
-                Some((id, reason))
-            });
+            let Some(world) = worlds.get(&workspace) else {
+                return HashMap::new();
+            };
+            let held = world.state.held(now);
+            let tickets = tickets.into_iter().take(REASONS);
+            let reasons = tickets.filter_map(|id| Some((id, held.ticket(id)?)));
             reasons.collect()
         });
         found.await
@@ -437,7 +440,7 @@ impl Host {
     }
 }
 
-fn view(state: &State, agent: &Agent, now: Timestamp) -> AgentView {
+fn view(state: &State, agent: &Agent, held: &Held<'_>) -> AgentView {
     AgentView {
         agent: agent.clone(),
         member: state.member(agent),
@@ -450,7 +453,7 @@ fn view(state: &State, agent: &Agent, now: Timestamp) -> AgentView {
             .into_iter()
             .map(|a| (a.id, a.name.clone()))
             .collect(),
-        held: state.held(agent.id, now),
+        held: held.agent(agent.id),
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::event_loop::Msg;
 use crate::host::{Host, HostError, Result, strange};
 use crate::launch::repo_of;
-use adjutant_connect::ports::OutsideError;
+use adjutant_connect::ports::RepoError;
 use adjutant_model::{
     AgentId, Outcome, Refusal, Repo, TeamSpec, Violation, Workspace, WorkspaceSpec,
 };
@@ -37,20 +37,28 @@ impl Host {
         let Some(wanted) = spec.repos.as_ref().filter(|repos| !repos.is_empty()) else {
             return Ok(());
         };
-        let linked = self.linked(&spec.name).await?;
+        let linked = self.linked(spec.name()).await?;
+        spec.check_repos(&linked, &self.inner.limits)
+            .map_err(HostError::Refused)?;
         let mut wrong = Vec::new();
         let mut seen = HashSet::new();
         for (n, repo) in wanted.iter().enumerate() {
+            // Under another name it is the same.
+            let same = |known: &Repo| (&known.path, &known.base) == (&repo.path, &repo.base);
+            let is_new = !linked.iter().any(same);
             // A path that is not absolute is refused with all else that is wrong.
-            let is_new = !linked.contains(repo) && Path::new(&repo.path).is_absolute();
-            if !is_new || !seen.insert((&repo.path, &repo.base)) {
+            if !is_new
+                || !Path::new(&repo.path).is_absolute()
+                || !seen.insert((&repo.path, &repo.base))
+            {
                 continue;
             }
             match self.inner.worktrees.check_repo(&repo_of(repo)).await {
                 Ok(()) => {}
-                Err(OutsideError::Invalid(why)) => wrong.push(unusable(n, &why)),
+                Err(RepoError::Path(why)) => wrong.push(unusable(n, "path", &why)),
+                Err(RepoError::Base(why)) => wrong.push(unusable(n, "base", &why)),
                 // It may pass; a ticket that starts is told what it is.
-                Err(error) => {
+                Err(RepoError::Unknown(error)) => {
                     tracing::warn!(repo = repo.path, %error, "a repository cannot be looked at");
                 }
             }
@@ -66,11 +74,7 @@ impl Host {
 
     /// The repositories that a workspace links; none where there is no such workspace.
     async fn linked(&self, workspace: &str) -> Result<Vec<Repo>> {
-        let name = match workspace {
-            "" => "default",
-            name => name,
-        }
-        .to_owned();
+        let name = workspace.to_owned();
         self.query(move |worlds| {
             let mut all = worlds.values().map(|world| &world.state.workspace);
             let found = all.find(|workspace| workspace.name == name);
@@ -80,9 +84,9 @@ impl Host {
     }
 }
 
-fn unusable(place: usize, why: &str) -> Violation {
+fn unusable(place: usize, field: &str, why: &str) -> Violation {
     Violation::new(
-        format!("/workspace/repos/{place}/path"),
+        format!("/workspace/repos/{place}/{field}"),
         format!("{why} Nothing was saved."),
     )
 }

@@ -192,10 +192,10 @@ fn new(component: Vec<u8>) -> NewPlugin {
 }
 
 /// Records by their keys.
-type Stored = Vec<(Vec<u8>, Vec<u8>)>;
+pub(crate) type Stored = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Stops the host, stores something of its own, and starts again.
-async fn with_stored(bench: Bench, puts: Stored) -> Bench {
+pub(crate) async fn with_stored(bench: Bench, puts: Stored) -> Bench {
     bench.host.shutdown().await;
     let engine = RedbEngine::open(bench.folder.path().join("store"), RedbOptions::default()).await;
     let store = Store::open(Arc::new(engine.expect("a database")), Options::default()).await;
@@ -310,8 +310,16 @@ async fn a_damaged_record_of_a_manifest_is_read_from_the_component_or_mended_by_
     let told = host.post_message(bench.workspace, waits, author, text, None);
     told.await.expect("it is told");
     assert_eq!(bench.over(waits).await.status, Status::Failed);
-    let again = bench.host.add_plugin(new(described("1.0.0"))).await;
-    again.expect("it is mended");
+    // Also where something is asked along with it that is refused.
+    let again = NewPlugin {
+        activation: Activation::Canary(10),
+        ..new(described("1.0.0"))
+    };
+    let refused = bench.host.add_plugin(again).await;
+    assert!(
+        matches!(&refused, Err(HostError::Refused(Refusal::Conflict(_)))),
+        "{refused:?}"
+    );
     assert_eq!(bench.over(id).await.status, Status::Done);
     let bench = bench.restart().await;
     let view = bench.host.plugin("mine").expect("it is there");
@@ -356,6 +364,19 @@ async fn a_damaged_component_is_mended_by_installing_it_again() {
     let refused = bench.host.add_plugin(another).await;
     assert!(
         matches!(refused, Err(HostError::Refused(Refusal::Conflict(_)))),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read(&file).expect("it is there"), component);
+    // What else is asked may be refused: it is whole again all the same.
+    damages[0]();
+    let refused = NewPlugin {
+        activation: Activation::Canary(10),
+        ..named()
+    };
+    let refused = bench.host.add_plugin(refused).await;
+    assert!(
+        matches!(&refused, Err(HostError::Refused(Refusal::Conflict(why)))
+            if why.contains("is active already")),
         "{refused:?}"
     );
     assert_eq!(std::fs::read(&file).expect("it is there"), component);
@@ -414,19 +435,57 @@ async fn a_version_that_is_there_is_tried_or_made_active_only_where_that_is_aske
     let active = add(&bench, 2, Activation::Activate).await;
     assert!(active.expect("it is made active").known);
     assert_eq!(states(&bench), [PluginState::Idle, PluginState::Active]);
-    // A pin holds against both.
+    // A pin holds against both: one is kept as a new one is, the other is refused.
     let pinned = bench
         .host
         .step_plugin("mine", Step::Pin(None), &how())
         .await;
     pinned.expect("there is an active one");
-    for activation in [Activation::Activate, Activation::Canary(10)] {
-        let refused = add(&bench, 1, activation).await;
+    for number in [1, 3] {
+        let kept = add(&bench, number, Activation::Activate).await;
+        assert_eq!(kept.expect("it is kept").known, number == 1);
+        let view = bench.host.plugin(&format!("mine@{number}.0.0"));
+        let view = view.expect("it is there");
+        assert_eq!(
+            (view.state, view.pinned, view.pinned_to.as_deref()),
+            (PluginState::Idle, false, Some("2.0.0"))
+        );
+    }
+    let view = bench.host.plugin("mine").expect("it is there");
+    assert_eq!((view.pinned, view.pinned_to), (true, None));
+    let refused = add(&bench, 1, Activation::Canary(10)).await;
+    assert!(
+        matches!(&refused, Err(HostError::Refused(Refusal::Conflict(why)))
+            if why.contains("unpin it first")),
+        "{refused:?}"
+    );
+    bench.host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_comes_with_the_host_takes_no_other_component() {
+    let bench = Bench::start().await;
+    let before = bench.host.plugin_views().len();
+    let wasm = common::wasm("scripted-sub");
+    let named = |version: &str, wasm: Vec<u8>| NewPlugin::named("scripted-sub", version, wasm);
+    for activation in [Activation::Switch, Activation::Keep, Activation::Canary(10)] {
+        let new = NewPlugin {
+            activation,
+            ..named("99.0.0", variant(1))
+        };
+        let refused = bench.host.add_plugin(new).await;
         assert!(
             matches!(&refused, Err(HostError::Refused(Refusal::Conflict(why)))
-                if why.contains("unpin it first")),
+                if why.contains("scripted-sub comes with the host") && why.contains("another name")),
             "{refused:?}"
         );
     }
+    assert_eq!(bench.host.plugin_views().len(), before);
+    let own = bench.host.plugin("scripted-sub").expect("it is there");
+    assert!(own.plugin.builtin && own.state == PluginState::Active);
+    // The host's own component is known to it.
+    let version = own.plugin.version.clone();
+    let known = bench.host.add_plugin(named(&version, wasm)).await;
+    assert!(known.expect("it is the same").known);
     bench.host.shutdown().await;
 }

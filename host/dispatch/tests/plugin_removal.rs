@@ -1,12 +1,14 @@
 //! What stays when a plugin's version is removed, what goes, and what keeps it from being removed.
 
 use crate::common::{self, Bench, agent};
+use crate::plugin_changes::with_stored;
 use crate::plugins::{custom_section, hex, how, variant};
 use adjutant_dispatch::{Activation, HostError, HostOptions, NewPlugin, PluginState, Step};
 use adjutant_model::{
-    AgentSpec, EventKind, Limits, Manifest, Refusal, Status, Ticket, TicketId, World,
+    AgentSpec, EventKind, Limits, Manifest, Plugin, Refusal, Status, Ticket, TicketId, World,
 };
 use adjutant_run::RunnerOptions;
+use adjutant_store::records;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -303,8 +305,19 @@ async fn a_version_that_agents_are_pinned_to_is_not_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_selector_of_bosses_that_name_none_is_not_removed_while_they_have_tickets() {
     let bench = bench().await;
-    add(&bench, "skills", "9.0.0", common::wasm("skills")).await;
+    // From a time when others could have a name that comes with the host.
+    let own = bench.host.plugin("skills").expect("it is there").plugin;
+    let plugin = Plugin {
+        version: "9.0.0".to_owned(),
+        builtin: false,
+        ..own
+    };
+    let key = records::plugin_key("skills", "9.0.0");
+    let bench = with_stored(bench, vec![(key, records::encode(&plugin))]).await;
     let drain = Step::Drain("0.1.0".to_owned());
+    let activate = Step::Activate("9.0.0".to_owned());
+    let stepped = bench.host.step_plugin("skills", activate, &how()).await;
+    stepped.expect("it is as good as any");
     let stepped = bench.host.step_plugin("skills", drain, &how()).await;
     stepped.expect("it takes no new choices");
     let lone = agent("lone", "scripted-sub", None);
@@ -464,7 +477,8 @@ async fn the_active_version_is_not_removed_where_none_would_be_active_then() {
     bench.host.add_plugin(kept).await.expect("it is added");
     let why = text(remove(&bench, "mine", "1.0.0", false).await);
     assert!(
-        why.contains("none would be for the agents that use it (default/worker)")
+        why.contains("none to go back to, so no version of mine would be for the agents that use it (default/worker)")
+            && why.ends_with("then new tickets of the agents whose plugin it is wait")
             && why.contains("adjutant plugin activate mine@VERSION` (there are 2.0.0)"),
         "{why}"
     );

@@ -1,8 +1,9 @@
 //! Commands: all that may happen to a workspace, whoever asks.
 
 use crate::{
-    AgentId, AgentLimits, Author, Branch, Call, Choice, Grants, Message, Reply, ReportOutcome,
-    RunId, Status, Ticket, TicketId, Timestamp, Token, Validation, Violation, WorkResult,
+    AgentId, AgentLimits, Author, Branch, Call, Choice, Grants, Limits, Message, Refusal, Reply,
+    Repo, ReportOutcome, RunId, Status, Ticket, TicketId, Timestamp, Token, Validation, Violation,
+    WorkResult,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -271,7 +272,7 @@ pub struct WorkspaceSpec {
     /// Its name; `default` where none is given.
     pub name: String,
     /// Its repositories; where none is given they stay as they are.
-    pub repos: Option<Vec<crate::Repo>>,
+    pub repos: Option<Vec<Repo>>,
     /// How many of its runs may be busy at a time; where none is given it stays as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wip: Option<crate::Wip>,
@@ -304,6 +305,21 @@ pub struct AgentSpec {
 }
 
 impl WorkspaceSpec {
+    /// Whether it links no more repositories than a workspace may. One that has more already keeps them.
+    ///
+    /// # Errors
+    /// Names the limit.
+    pub fn check_repos(&self, linked: &[Repo], limits: &Limits) -> Result<(), Refusal> {
+        let most = limits.repos;
+        match self.repos.as_ref() {
+            Some(repos) if repos.len() > most && *repos != linked => Err(Refusal::Limit(format!(
+                "a workspace links at most {most} repositories (limit `repos`), and here are {}",
+                repos.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Its name, `default` where none is given.
     pub fn name(&self) -> &str {
         if self.name.is_empty() {

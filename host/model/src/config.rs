@@ -6,6 +6,8 @@
 //!
 //! Invariant: filling in ends, and has a limit in steps and in bytes, whatever the schema says.
 
+mod defaults;
+
 use crate::call::json_bytes;
 use crate::schema::Schema;
 use crate::{Refusal, Violation};

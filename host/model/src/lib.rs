@@ -57,7 +57,7 @@ pub use command::{
     AgentSpec, Command, Ending, GuestCall, NewTicket, Outcome, Pending, TeamSpec, WorkspaceSpec,
 };
 pub use config::ConfigSchema;
-pub use decide::{Changes, Context, Effect, Tx, has_tries, is_name, will_retry};
+pub use decide::{Changes, Context, Effect, Held, Tx, has_tries, is_name, will_retry};
 pub use event::{Event, EventKind};
 pub use id::{AgentId, ChannelId, MessageId, RunId, TicketId, Token, WorkspaceId};
 pub use journal::{Entry, Journal, JournalError, Record};

@@ -33,6 +33,8 @@ pub struct Limits {
     pub live_tickets: usize,
     /// Agents of one workspace.
     pub agents: usize,
+    /// Repositories that one workspace links. Each of its tickets gets a worktree of all.
+    pub repos: usize,
     /// Collaborators of one ticket, and links.
     pub collaborators: usize,
     /// Attempts of a ticket that its history keeps.
@@ -100,6 +102,7 @@ impl Default for Limits {
             depth: 3,
             live_tickets: 100_000,
             agents: 10_000,
+            repos: 32,
             collaborators: 100,
             history: 20,
             attempts: 100,

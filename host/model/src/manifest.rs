@@ -260,9 +260,12 @@ impl Manifest {
             check_text(&mut say, format!("/authors/{n}"), author);
         }
         self.wants.check(&mut say);
-        if let Some(schema) = &self.config_schema
-            && let Err(Refusal::Invalid(violations)) = ConfigSchema::compile(schema)
-        {
+        if let Some(schema) = &self.config_schema {
+            let violations = match ConfigSchema::compile(schema) {
+                Ok(schema) => schema.wrong_defaults(),
+                Err(Refusal::Invalid(violations)) => violations,
+                Err(other) => vec![Violation::new("", other.to_string())],
+            };
             for violation in violations {
                 say(
                     format!("/config_schema{}", violation.path),
@@ -453,6 +456,12 @@ mod tests {
                 json!("strange"),
                 "/config_schema",
                 "/type",
+            ),
+            (
+                "/config_schema/properties/depth/default",
+                json!("x"),
+                "/config_schema/properties/depth/default",
+                "does not fit the property's own schema",
             ),
         ];
         for (at, value, path, word) in table {

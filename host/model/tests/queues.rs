@@ -342,7 +342,7 @@ fn what_starts_at_once_needs_no_room_in_the_queue() {
 #[test]
 fn what_waits_in_a_queue_says_why() {
     let mut story = Story::new();
-    let held = |story: &Story, id| story.state.held_ticket(id, story.now);
+    let held = |story: &Story, id| story.state.held(story.now).ticket(id);
     let why = |story: &Story, id| held(story, id).expect("it waits");
     // Its agent has as much to do as it may have.
     let busy = story.give("ada", "busy");
@@ -354,8 +354,8 @@ fn what_waits_in_a_queue_says_why() {
         "ada works on 1 ticket, and 1 at a time is its limit (`max_concurrent`)"
     );
     let ada = story.agent("ada");
-    assert_eq!(story.state.held(ada, story.now), Some(said));
-    assert_eq!(story.state.held(story.agent("sol"), story.now), None);
+    assert_eq!(story.state.held(story.now).agent(ada), Some(said));
+    assert_eq!(story.state.held(story.now).agent(story.agent("sol")), None);
 
     // It comes after another one, or one of its group is worked on.
     let after = story.create(on(
@@ -388,4 +388,55 @@ fn what_waits_in_a_queue_says_why() {
     assert!(why(&story, scarce).contains("works on 1 ticket with plugin worker, and 1 at a time"));
     story.done(busy);
     assert_eq!(held(&story, queued), None, "it has started");
+}
+
+#[test]
+fn an_agent_says_what_keeps_its_whole_queue_before_what_keeps_the_first_in_it() {
+    let mut story = Story::new();
+    let ada = story.agent("ada");
+    let why = |story: &Story| story.state.held(story.now).agent(ada).unwrap_or_default();
+    let before = story.give("sol", "before");
+    let busy = story.give("ada", "busy");
+    let blocked = story.create(on(
+        Terms {
+            blocked_by: vec![before],
+            ..urgent(Priority::High)
+        },
+        "ada",
+    ));
+    let free = story.give("ada", "free");
+    let after = format!("it comes after {before} (`blocked_by`)");
+    // The second in the queue could start, and does not.
+    assert_eq!(
+        why(&story),
+        "ada works on 1 ticket, and 1 at a time is its limit (`max_concurrent`)"
+    );
+    let held = story.state.held(story.now);
+    assert_eq!(held.ticket(blocked).as_ref(), Some(&after));
+
+    story.done(busy);
+    assert_eq!(at_work(&story, &[free, blocked]), [true, false]);
+    wip(
+        &mut story,
+        Wip {
+            runs: Some(1),
+            ..Wip::default()
+        },
+    );
+    story.done(free);
+    let scarce = story.give("ada", "scarce");
+    assert!(
+        why(&story).contains("the workspace works on 1 ticket, and 1 at a time"),
+        "{}",
+        why(&story)
+    );
+    story.cancel(scarce);
+    wip(&mut story, Wip::default());
+    // Its own reason says whose it is.
+    assert_eq!(
+        why(&story),
+        format!("ticket {blocked} is first in the queue: {after}")
+    );
+    story.done(before);
+    assert_eq!(why(&story), "");
 }

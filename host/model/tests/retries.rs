@@ -575,3 +575,31 @@ fn a_report_without_a_token_is_not_taken_for_a_later_attempt() {
         .report("ada", Some(part), token)
         .expect("its own token");
 }
+
+#[test]
+fn what_is_tried_again_says_why_it_has_not_started() {
+    let mut story = Story::new();
+    let (_, part) = delegated(&mut story, retry(2, 1));
+    let ada = story.agent("ada");
+    let why = |story: &Story| story.state.held(story.now).ticket(part);
+    let of_ada = |story: &Story| story.state.held(story.now).agent(ada);
+    assert_eq!(why(&story), None);
+    story.fails(part);
+    let pauses = "its last try failed, and it pauses before the next one";
+    assert_eq!(why(&story).as_deref(), Some(pauses));
+    assert_eq!(
+        of_ada(&story),
+        Some(format!("ticket {part} is first in the queue: {pauses}"))
+    );
+    story.later(100);
+    assert_eq!(why(&story), None, "it has started");
+    story.fails(part);
+    // It is in nobody's queue, and nobody but the selector has anything to say.
+    assert_eq!(
+        why(&story).as_deref(),
+        Some("another agent is being chosen for it")
+    );
+    assert_eq!(of_ada(&story), None);
+    chosen(&mut story, part, 2, "bob");
+    assert_eq!(why(&story), None);
+}

@@ -91,6 +91,19 @@ fn new_runs_take_the_active_version_and_runs_in_flight_stay() {
 }
 
 #[test]
+fn an_agent_without_an_active_version_and_with_nothing_to_do_is_held_by_nothing() {
+    let mut story = story();
+    change(&mut story, |rollout| {
+        rollout.drain("2.0.0", AT).expect("the first is left");
+        rollout.drain("1.0.0", AT).expect("none is left");
+    });
+    let (ada, id) = (story.agent("ada"), give(&mut story));
+    assert!(story.state.held(story.now).agent(ada).is_some());
+    story.cancel(id);
+    assert_eq!(story.state.held(story.now).agent(ada), None);
+}
+
+#[test]
 fn without_an_active_version_tickets_wait_and_go_on_when_there_is_one() {
     let mut story = story();
     change(&mut story, |rollout| {
@@ -100,8 +113,8 @@ fn without_an_active_version_tickets_wait_and_go_on_when_there_is_one() {
     let id = give(&mut story);
     assert_eq!(story.ticket(id).status, Status::Open);
     let ada = story.agent("ada");
-    let why = story.state.held(ada, story.now).expect("it is held");
-    assert_eq!(story.state.held_ticket(id, story.now), Some(why.clone()));
+    let why = story.state.held(story.now).agent(ada).expect("it is held");
+    assert_eq!(story.state.held(story.now).ticket(id), Some(why.clone()));
     assert!(why.contains("worker has no active version"), "{why}");
     let told = story.last.events.iter();
     assert!(
@@ -125,7 +138,7 @@ fn without_an_active_version_tickets_wait_and_go_on_when_there_is_one() {
     assert_eq!(story.last.events[0].kind, news[0]);
     assert_eq!(story.ticket(id).status, Status::InProgress);
     assert_eq!(taken(&story, id), "1.0.0");
-    assert_eq!(story.state.held(ada, story.now), None);
+    assert_eq!(story.state.held(story.now).agent(ada), None);
 }
 
 #[test]
@@ -315,7 +328,7 @@ fn nothing_starts_on_a_version_whose_manifest_cannot_be_used() {
     let id = give(&mut story);
     assert_eq!(story.ticket(id).run, None);
     let ada = story.agent("ada");
-    let held = story.state.held(ada, story.now).expect("it is held");
+    let held = story.state.held(story.now).agent(ada).expect("it is held");
     assert!(
         held.contains("worker@2.0.0") && held.contains("no host reads it"),
         "{held}"

@@ -2,8 +2,8 @@
 
 use crate::common::{Story, spec};
 use adjutant_model::{
-    Command, Effect, Ending, Join, NewTicket, Outcome, Refusal, RunStatus, Status, TicketId,
-    Tracking,
+    Command, Effect, Ending, Join, NewTicket, Outcome, Refusal, Repo, RunStatus, Status, TeamSpec,
+    TicketId, Tracking, WorkspaceSpec,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -454,4 +454,34 @@ fn a_team_is_saved_whole_or_not_at_all() {
         "nothing has changed: {:?}",
         story.last
     );
+}
+
+#[test]
+fn a_workspace_links_only_so_many_repositories() {
+    let mut story = Story::new();
+    let link = |story: &mut Story, count: usize, at: &str| {
+        let repo = |n: usize| Repo {
+            name: format!("r{n}"),
+            path: format!("{at}/{n}"),
+            base: None,
+        };
+        story.run(Command::SaveTeam(TeamSpec {
+            workspace: WorkspaceSpec {
+                repos: Some((0..count).map(repo).collect()),
+                ..WorkspaceSpec::default()
+            },
+            ..TeamSpec::default()
+        }))
+    };
+    let most = story.limits.repos;
+    let refusal = link(&mut story, most + 1, "/a").expect_err("one too many");
+    assert!(
+        matches!(&refusal, Refusal::Limit(why) if why.contains("at most 32 repositories (limit `repos`)")),
+        "{refusal}"
+    );
+    link(&mut story, most, "/a").expect("as many as there may be");
+    // A lower limit leaves alone what is linked.
+    story.limits.repos = 1;
+    link(&mut story, most, "/a").expect("nothing is changed");
+    link(&mut story, most, "/b").expect_err("others are too many");
 }

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::outside::Outside;
 use adjutant_connect::ports::{Command, CommandOutput, Entry, Exit, OutputStream, OutsideError};
-use adjutant_connect::ports::{Worktree, Worktrees};
+use adjutant_connect::ports::{Repo, RepoError, Worktree, Worktrees};
 use adjutant_connect::{Branch, Provision};
 use adjutant_model::{Journal, RunId, WorkspaceId};
 use async_trait::async_trait;
@@ -61,6 +61,11 @@ impl SimWorktrees {
 
 #[async_trait]
 impl Worktrees for SimWorktrees {
+    /// There are no repositories: any will do.
+    async fn check_repo(&self, _: &Repo) -> Result<(), RepoError> {
+        Ok(())
+    }
+
     async fn provision(&self, request: &Provision) -> Result<Arc<dyn Worktree>, OutsideError> {
         self.pause(300).await;
         self.trees().entry(request.ticket).or_default();

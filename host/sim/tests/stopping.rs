@@ -2,7 +2,7 @@
 
 use adjutant_component::{Engine, EngineOptions};
 use adjutant_connect::Provision;
-use adjutant_connect::ports::{OutsideError, Worktree, Worktrees};
+use adjutant_connect::ports::{OutsideError, Repo, RepoError, Worktree, Worktrees};
 use adjutant_dispatch::{Host, HostError, HostOptions, HostParts};
 use adjutant_model::{NewTicket, TeamSpec};
 use adjutant_store::testing::SimDisk;
@@ -21,6 +21,10 @@ struct Stuck;
 
 #[async_trait]
 impl Worktrees for Stuck {
+    async fn check_repo(&self, _: &Repo) -> Result<(), RepoError> {
+        Ok(())
+    }
+
     async fn provision(&self, _: &Provision) -> Result<Arc<dyn Worktree>, OutsideError> {
         std::future::pending().await
     }

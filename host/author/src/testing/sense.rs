@@ -26,9 +26,31 @@ pub(super) fn refused(script: &Script, world: World) -> Option<String> {
             foreign.join(", ")
         ));
     }
+    if let Some(zeroth) = zeroth(script) {
+        return Some(zeroth);
+    }
     let known = contract::calls(world);
     let mut errors = script.errors.iter().enumerate();
     errors.find_map(|(place, failing)| unknown(failing, &known, world, place + 1))
+}
+
+/// An entry that counts from 0.
+fn zeroth(script: &Script) -> Option<String> {
+    let nths = script.errors.iter().map(|one| one.nth);
+    let attempts = script.reports.iter().map(|one| one.attempt);
+    let nths = nths
+        .enumerate()
+        .map(|(place, nth)| ("errors", "nth", place, nth));
+    let attempts = attempts.enumerate();
+    let attempts = attempts.map(|(place, attempt)| ("reports", "attempt", place, attempt));
+    let mut zeroths = nths
+        .chain(attempts)
+        .filter(|(.., counted)| *counted == Some(0));
+    let (list, field, place, _) = zeroths.next()?;
+    Some(format!(
+        "[[{list}]] {} says {field} = 0, and they are counted from 1: write {field} = 1 for the first.",
+        place + 1
+    ))
 }
 
 fn unknown(failing: &Failing, known: &[String], world: World, nth: usize) -> Option<String> {
@@ -77,6 +99,7 @@ fn foreign(script: &Script, world: World) -> Vec<&'static str> {
             ("status or queued of an agent", {
                 agents.any(|agent| agent.status.is_some() || agent.queued > 0)
             }),
+            ("[[team]]", world != World::Boss && !script.team.is_empty()),
             (
                 "selector",
                 world != World::Boss && script.selector.is_some(),
@@ -201,6 +224,31 @@ mod tests {
         assert_eq!(refused(&reports, World::Boss), None);
         let told = refused(&reports, World::Selector).expect("it is wrong");
         assert!(told.contains("[memory], [[reports]]"), "{told}");
+    }
+
+    #[test]
+    fn a_subordinate_has_no_team() {
+        let team = script("[[team]]\nname = \"ada\"\n");
+        assert_eq!(refused(&team, World::Boss), None);
+        assert_eq!(refused(&team, World::Selector), None);
+        let told = refused(&team, World::Subordinate).expect("it is wrong");
+        assert!(
+            told.contains("[[team]], which means nothing for a subordinate"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_is_counted_is_counted_from_1() {
+        let errors = script(
+            "[[errors]]\ncall = \"memory.get\"\nnth = 1\nerror = \"denied\"\n\
+             [[errors]]\ncall = \"memory.get\"\nnth = 0\nerror = \"denied\"\n",
+        );
+        let told = refused(&errors, World::Boss).expect("it is wrong");
+        assert!(told.starts_with("[[errors]] 2 says nth = 0"), "{told}");
+        let reports = script("[[reports]]\nattempt = 0\n");
+        let told = refused(&reports, World::Boss).expect("it is wrong");
+        assert!(told.starts_with("[[reports]] 1 says attempt = 0"), "{told}");
     }
 
     #[test]

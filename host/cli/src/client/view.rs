@@ -274,6 +274,9 @@ pub(crate) struct PluginView {
     pub(crate) percent: Option<u8>,
     /// Whether it is held.
     pub(crate) pinned: bool,
+    /// The version that its name is held to, where that is another one.
+    #[serde(default)]
+    pub(crate) pinned_to: Option<String>,
     /// Its runs in flight.
     pub(crate) runs: Option<u64>,
     /// When it was registered.

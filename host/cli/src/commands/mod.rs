@@ -1,6 +1,7 @@
 //! The commands that talk to a host which runs already, and what several of them need.
 
 mod agent;
+mod apply;
 mod backup;
 mod logs;
 mod plugin;
@@ -10,6 +11,7 @@ mod settings;
 mod ticket;
 
 pub(crate) use agent::run as agent;
+pub(crate) use apply::{apply, apply_file};
 pub(crate) use backup::{backup, restore};
 pub(crate) use logs::run as logs;
 pub(crate) use plugin::run as plugin;
@@ -17,11 +19,9 @@ pub(crate) use run::run;
 pub(crate) use serve::run as serve;
 pub(crate) use ticket::run as ticket;
 
-use crate::args::{ApplyArgs, Global};
-use crate::client::{Client, NewPlugin};
+use crate::args::Global;
+use crate::client::Client;
 use crate::exit::{Code, Error, Result};
-use crate::print;
-use crate::team::Team;
 use adjutant_model::{EventKind, Status, TicketId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,44 +33,6 @@ pub(crate) const MOST_COMPONENT: u64 = 256 << 20;
 /// A client of the host that the command line names.
 pub(crate) fn client(global: &Global) -> Result<Client> {
     Client::new(&global.host, global.workspace.as_deref())
-}
-
-/// `adjutant apply`
-pub(crate) async fn apply_file(args: &ApplyArgs, global: &Global) -> Result<Code> {
-    let mut team = Team::read(&args.file)?;
-    if let Some(workspace) = &global.workspace {
-        team.spec.workspace.name.clone_from(workspace);
-    }
-    let answer = apply(&client(global)?, &team).await?;
-    if global.json {
-        print::json(&answer)?;
-    } else {
-        let names = answer["agents"].as_array().into_iter().flatten();
-        let names: Vec<&str> = names.filter_map(|agent| agent["name"].as_str()).collect();
-        let text = format!(
-            "saved workspace {} with {}",
-            answer["workspace"]["name"].as_str().unwrap_or("?"),
-            if names.is_empty() {
-                "no agents".to_owned()
-            } else {
-                names.join(", ")
-            }
-        );
-        print::text(&crate::clean::line(&text, 10_000))?;
-    }
-    Ok(Code::Ok)
-}
-
-/// Registers a team's plugins and saves the team.
-pub(crate) async fn apply(client: &Client, team: &Team) -> Result<Value> {
-    for plugin in &team.plugins {
-        let component = component(&plugin.path)?;
-        let new = NewPlugin::named(&plugin.name, &plugin.version);
-        let adding = client.add_plugin(&new, component);
-        let what = compiling(&format!("{}@{}", plugin.name, plugin.version));
-        print::meanwhile(&what, adding).await?;
-    }
-    client.apply(&team.spec).await
 }
 
 /// What is said while the host makes a component ready.

@@ -139,20 +139,35 @@ impl Plugins {
     }
 }
 
+/// Bytes of what is given as a key and shown, where it is none.
+const LONGEST_SHOWN: usize = 40;
+
 /// What a key's file is expected to hold.
 const A_KEY: &str = "one is the line of 56 letters and digits, beginning with RW, in the file that \
                      `minisign -G` writes as `minisign.pub`";
 
-/// A key as it is, or from its file. What is none is not shown: it may be the secret one.
+/// Whether what was given looks like a key's text and not like the name of its file. Such is not shown: it may
+/// be the secret one.
+fn may_be_key(given: &str) -> bool {
+    given.len() > LONGEST_SHOWN || !given.contains(['/', '.'])
+}
+
+/// A key as it is, or from its file. Neither what a file holds is shown, nor what may be a key's text.
 fn trusted_key(given: &str) -> Result<String> {
     let is_key = |text: &str| Signatures::new([text], true).is_ok();
     let path = Path::new(given);
     if !path.exists() {
         return match is_key(given) {
             true => Ok(given.to_owned()),
-            false => Err(Error::Usage(format!(
-                "--trusted-key {given}: there is no such file, and it is no minisign public key: {A_KEY}"
-            ))),
+            false => {
+                let shown = match may_be_key(given) {
+                    true => "what was given",
+                    false => given,
+                };
+                Err(Error::Usage(format!(
+                    "--trusted-key: {shown} is neither a file nor a minisign public key: {A_KEY}"
+                )))
+            }
         };
     }
     let shown = format!("--trusted-key {given}");
@@ -229,10 +244,24 @@ mod tests {
         let error = settings("", &["--trusted-key", "lost.pub"]).expect_err("no key");
         let said = error.to_string();
         assert!(
-            said.contains("--trusted-key lost.pub: there is no such file")
+            said.contains("--trusted-key: lost.pub is neither a file")
                 && said.contains("minisign.pub"),
             "{said}"
         );
+        // What may be a key's text is not told, for it may be the secret one: here it is one, cut.
+        let long = format!("RWRTY0Iy/hidden.{}", "A".repeat(25));
+        for secret in ["RWRTY0Iyhidden", &long] {
+            let error = settings("", &["--trusted-key", secret]).expect_err("no key");
+            let config = format!("[plugins]\ntrusted_keys = [\"{KEY}\", \"{secret}\"]");
+            let in_file = settings(&config, &[]).expect_err("no key");
+            assert!(in_file.to_string().contains("number 2 of the trusted keys"));
+            for said in [error, in_file].map(|error| error.to_string()) {
+                assert!(
+                    said.contains("minisign public key") && !said.contains("hidden"),
+                    "{said}"
+                );
+            }
+        }
         // A file with something else is named, and what it holds is not told: it may be the secret key.
         let root = tempfile::tempdir().expect("a folder");
         let file = root.path().join("minisign.key");

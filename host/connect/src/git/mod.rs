@@ -51,7 +51,7 @@ use self::worktree::GitWorktree;
 use crate::command::{root_mark, ticket_mark};
 use crate::files::{FileLimits, is_git};
 use crate::leftovers;
-use crate::ports::{Branch, OutsideError, Provision, Worktree, Worktrees};
+use crate::ports::{Branch, OutsideError, Provision, RepoError, Worktree, Worktrees};
 
 /// Worktrees below one folder of this machine.
 #[derive(Debug)]
@@ -268,10 +268,9 @@ impl GitWorktrees {
 
 #[async_trait]
 impl Worktrees for GitWorktrees {
-    async fn check_repo(&self, repo: &crate::ports::Repo) -> Result<(), OutsideError> {
-        let _place = self.place().await?;
-        let source = Source::find(&self.git, repo).await?;
-        source.check_apart(&self.root)
+    async fn check_repo(&self, repo: &crate::ports::Repo) -> Result<(), RepoError> {
+        let _place = self.place().await.map_err(RepoError::Unknown)?;
+        Source::check(&self.git, repo, &self.root).await
     }
 
     async fn provision(&self, request: &Provision) -> Result<Arc<dyn Worktree>, OutsideError> {

@@ -3,11 +3,12 @@
 //! Invariant: the one write is the fetch of a ticket's branch into `refs/heads/`, with hooks off,
 //! without tags, `FETCH_HEAD`, pruning or maintenance. It never reaches a checkout or an index.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::invoke::{Call, Git};
-use crate::ports::{OutsideError, Repo};
+use crate::ports::{OutsideError, Repo, RepoError};
 
 /// A user's repository, found.
 #[derive(Debug)]
@@ -32,6 +33,30 @@ impl Source {
             owned,
             base,
         })
+    }
+
+    /// Whether worktrees below `root` can be made of what `repo` means, and what of it is wrong.
+    pub(super) async fn check(git: &Git, repo: &Repo, root: &Path) -> Result<(), RepoError> {
+        let of = |wrong: fn(String) -> RepoError| {
+            move |error| match error {
+                OutsideError::Invalid(why) => wrong(why),
+                other => RepoError::Unknown(other),
+            }
+        };
+        let (git_dir, owned) = locate(git, &repo.path).await.map_err(of(RepoError::Path))?;
+        let found = Self {
+            git_dir,
+            owned,
+            base: None,
+        };
+        found.check_apart(root).map_err(of(RepoError::Path))?;
+        // Where none is named, it is the repository that has no commit to start from.
+        let wrong = match &repo.base {
+            Some(_) => RepoError::Base,
+            None => RepoError::Path,
+        };
+        base(git, repo).await.map_err(of(wrong))?;
+        Ok(())
     }
 
     /// Refuse to keep worktrees inside the user's repository, or a repository inside the worktrees.
@@ -63,11 +88,9 @@ pub(super) async fn locate(
     path: &Path,
 ) -> Result<(PathBuf, Vec<PathBuf>), OutsideError> {
     let shown = path.display();
-    if !path.is_dir() {
-        return Err(OutsideError::Invalid(format!(
-            "There is no folder {shown} on the host's machine. Name the folder of a git repository there."
-        )));
-    }
+    // What is in it is found by those only who may enter it.
+    let inside = tokio::fs::metadata(path.join(".")).await;
+    inside.map_err(|error| no_way_in(path, &error))?;
     let ask = [
         "rev-parse",
         "--path-format=absolute",
@@ -76,7 +99,9 @@ pub(super) async fn locate(
     ];
     let answer = git.call(Call::new(path, ask)).await?;
     let Some(text) = answer.text() else {
-        return Err(if answer.stderr().contains("not a git repository") {
+        return Err(if answer.stderr().contains("Permission denied") {
+            closed(path)
+        } else if answer.stderr().contains("not a git repository") {
             OutsideError::Invalid(format!(
                 "The folder {shown} is in no git repository. Run `git init` there, or name another."
             ))
@@ -107,6 +132,27 @@ pub(super) async fn locate(
         owned.push(main.to_owned());
     }
     Ok((git_dir, owned))
+}
+
+/// Why a folder cannot be entered.
+fn no_way_in(path: &Path, error: &io::Error) -> OutsideError {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OutsideError::Invalid(format!(
+            "There is no folder {shown} on the host's machine. Name the folder of a git repository there."
+        )),
+        io::ErrorKind::PermissionDenied => closed(path),
+        _ => OutsideError::Unavailable(format!("The folder {shown} cannot be entered: {error}.")),
+    }
+}
+
+/// What is refused to the host's user.
+fn closed(path: &Path) -> OutsideError {
+    OutsideError::Invalid(format!(
+        "The host may not enter {}, or not read the repository there: permission is denied to the user that \
+         it runs as. Permit that, or name another.",
+        path.display()
+    ))
 }
 
 async fn base(git: &Git, repo: &Repo) -> Result<Option<String>, OutsideError> {
@@ -199,4 +245,29 @@ pub(super) fn real(path: &Path) -> Result<PathBuf, OutsideError> {
     path.canonicalize().map_err(|error| {
         OutsideError::Unavailable(format!("{} cannot be opened: {error}.", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_the_host_may_not_enter_is_said_to_be_closed() {
+        let path = Path::new("/srv/app");
+        let said = |kind| no_way_in(path, &io::Error::from(kind));
+        let refused = |error| match error {
+            OutsideError::Invalid(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let closed = refused(said(io::ErrorKind::PermissionDenied));
+        assert!(
+            closed.contains("may not enter /srv/app") && closed.contains("permission is denied")
+        );
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory] {
+            assert!(refused(said(kind)).contains("There is no folder /srv/app"));
+        }
+        // That may pass.
+        let late = said(io::ErrorKind::TimedOut);
+        assert!(matches!(late, OutsideError::Unavailable(_)), "{late:?}");
+    }
 }

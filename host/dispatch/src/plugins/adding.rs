@@ -4,9 +4,11 @@
 //! - A component that is refused changes nothing. It is compiled, its manifest read, and the configurations
 //!   of those who would take it checked, before anything is stored.
 //! - Whoever leaves before it is compiled has changed nothing; from then on it comes to its end.
-//! - The same component once more mends what is damaged of it: its file, and its manifest. It changes which
-//!   version new runs take only where that is asked for: a rollback outlives the next start of a host whose
-//!   watched folder holds the version that was left.
+//! - The same component once more mends what is damaged of it: its file, its manifest and its signature, also
+//!   where what else is asked of it is refused. It changes which version new runs take only where that is asked
+//!   for: a rollback outlives the next start of a host whose watched folder holds the version that was left.
+//! - A name of what comes with the host is the host's.
+//! - A pin holds: what is to become active under it is kept, and does not.
 
 use super::steps::{Operator, check_startable};
 use super::{describe, described, kept_manifest, kept_plugin, kept_rollout, whole};
@@ -68,7 +70,7 @@ pub enum Activation {
     /// New runs take it, unless its name is pinned. One that was there before stays as it stands.
     #[default]
     Switch,
-    /// The same, and one that was there before is made active.
+    /// The same, and one that was there before is made active, unless its name is pinned.
     Activate,
     /// New runs take what they took.
     Keep,
@@ -130,6 +132,7 @@ impl Operator {
         if !table.register(plugin.clone())? {
             return self.again(checked).await;
         }
+        check_not_builtin(&table, &plugin)?;
         let most = self.limits.plugins;
         if table.iter().count() > most {
             return Err(HostError::Refused(Refusal::Limit(format!(
@@ -176,16 +179,16 @@ impl Operator {
     }
 
     /// The same component under the same version once more: what is damaged of it is whole again, and a
-    /// signature that it lacked counts. What waits for that goes on. Then what is asked of it: to be tried
-    /// out, or made active. For whoever holds the lock.
+    /// signature that it lacked counts. What waits for that goes on. After that, what is asked of it: to be
+    /// tried out, or made active. For whoever holds the lock.
     async fn again(&self, checked: Checked) -> Result<Added> {
         let Checked {
             plugin,
             component,
             described,
-            new,
+            mut new,
         } = checked;
-        let mut table = Plugins::clone(&self.shelf.table());
+        let table = self.shelf.table();
         let known = table
             .versions(&plugin.name)
             .find(|known| known.version == plugin.version);
@@ -206,37 +209,45 @@ impl Operator {
                 table.describe(&known.digest, described.clone());
             }
         };
-        mend(&mut table);
-        let before = table.rollout_of(&known.name);
-        let mut rollout = before.clone();
-        self.ask_of_known(&mut rollout, &known, &new)?;
-        if rollout != before {
-            check_startable(&table, &before, &rollout)?;
-            if !new.force {
-                self.check_fit(&table, &before, &rollout).await?;
-            }
-            puts.push(kept_rollout(&rollout));
-        }
-        self.shelf.keep_file(&known.digest, new.component).await?;
+        let bytes = std::mem::take(&mut new.component);
+        self.shelf.keep_file(&known.digest, bytes).await?;
         self.shelf.remember(component);
         if !puts.is_empty() {
             self.shelf.commit(puts).await?;
-            self.shelf.change(|table| {
-                mend(table);
-                if rollout != before {
-                    table.set_rollout(rollout.clone());
-                }
-            });
-            self.tell(&before, &rollout).await;
+            self.shelf.change(mend);
+            let rollout = self.shelf.table().rollout_of(&known.name);
+            self.tell(&rollout, &rollout).await;
         }
+        // What is asked may be refused; what was damaged is mended by then.
+        self.ask_of_known(&known, &new).await?;
         Ok(Added {
             plugin: known,
             known: true,
         })
     }
 
+    /// Does what is asked of a version that is there already. For whoever holds the lock.
+    async fn ask_of_known(&self, known: &Plugin, asked: &NewPlugin) -> Result<()> {
+        let table = self.shelf.table();
+        let before = table.rollout_of(&known.name);
+        let mut rollout = before.clone();
+        self.turn_known(&mut rollout, known, asked)?;
+        if rollout == before {
+            return Ok(());
+        }
+        check_startable(&table, &before, &rollout)?;
+        if !asked.force {
+            self.check_fit(&table, &before, &rollout).await?;
+        }
+        self.shelf.commit(vec![kept_rollout(&rollout)]).await?;
+        self.shelf
+            .change(|table| table.set_rollout(rollout.clone()));
+        self.tell(&before, &rollout).await;
+        Ok(())
+    }
+
     /// What becomes of a version that is there already.
-    fn ask_of_known(&self, rollout: &mut Rollout, known: &Plugin, new: &NewPlugin) -> Result<()> {
+    fn turn_known(&self, rollout: &mut Rollout, known: &Plugin, new: &NewPlugin) -> Result<()> {
         let at = Moment {
             now: self.now(),
             reason: &new.reason,
@@ -244,6 +255,8 @@ impl Operator {
         };
         match new.activation {
             Activation::Switch | Activation::Keep => {}
+            // As it is with a new one.
+            Activation::Activate if rollout.pinned.is_some() => {}
             Activation::Activate => {
                 rollout.activate(&known.version, at)?;
             }
@@ -282,6 +295,20 @@ impl Operator {
         }
         Ok(())
     }
+}
+
+/// Refuses a new version of what comes with the host: the host brings its own. One that was stored before that
+/// was so stays.
+fn check_not_builtin(table: &Plugins, plugin: &Plugin) -> Result<()> {
+    let name = &plugin.name;
+    if table.versions(name).all(|known| !known.builtin) {
+        return Ok(());
+    }
+    Err(HostError::Refused(Refusal::Conflict(format!(
+        "plugin {name} comes with the host, which takes no other component of that name; register \
+         {name}@{} under another name",
+        plugin.version
+    ))))
 }
 
 fn bad_names(new: &NewPlugin) -> Option<HostError> {

@@ -184,9 +184,9 @@ impl Operator {
         {
             return Ok(());
         }
-        let users =
-            move |worlds: &Worlds| named(worlds, |state, agent| follows(state, agent, &name));
-        let users = self.query(users).await?.join(", ");
+        let followers = self.query(move |worlds| Followers::of(worlds, &name));
+        let followers = followers.await?;
+        let users = followers.names.join(", ");
         let (name, version) = (&plugin.name, &plugin.version);
         let others = left.versions(name).map(|other| other.version.as_str());
         let others: Vec<&str> = others.collect();
@@ -194,7 +194,8 @@ impl Operator {
             ([], "") => return Ok(()),
             ([], users) => format!(
                 "plugin {name}@{version} is the only version of {name}, and agents use it ({users}); give \
-                 them another plugin, or remove it by force: then their new tickets fail"
+                 them another plugin, or remove it by force: then {}",
+                followers.left_with("fail")
             ),
             (others, users) => {
                 let used = match users {
@@ -202,10 +203,11 @@ impl Operator {
                     users => format!(" for the agents that use it ({users})"),
                 };
                 format!(
-                    "plugin {name}@{version} is active, and no version of {name} that is left was active \
-                     before it, so none would be{used}; make another one active first, `adjutant plugin \
-                     activate {name}@VERSION` (there are {}), or remove it by force: then new tickets wait",
-                    others.join(", ")
+                    "plugin {name}@{version} is active, and there is none to go back to, so no version of \
+                     {name} would be{used}; make another one active first, `adjutant plugin activate \
+                     {name}@VERSION` (there are {}), or remove it by force: then {}",
+                    others.join(", "),
+                    followers.left_with("wait")
                 )
             }
         };
@@ -260,10 +262,46 @@ fn named(worlds: &Worlds, is_one: impl Fn(&State, &Agent) -> bool) -> Vec<String
     names
 }
 
-/// Whether an agent takes a plugin, or has it choose, at whatever version is active.
-fn follows(state: &State, agent: &Agent, name: &str) -> bool {
-    let is_it = |wanted: &PluginRef| wanted.name == name && wanted.version.is_none();
-    is_it(&agent.plugin) || chooses(state, agent) && is_it(&selector_of(agent))
+/// Agents that take a plugin, or have it choose, at whatever version is active.
+struct Followers {
+    /// As many of them as an error names.
+    names: Vec<String>,
+    /// Whether any takes it.
+    take: bool,
+    /// Whether any has it choose.
+    choose: bool,
+}
+
+impl Followers {
+    fn of(worlds: &Worlds, name: &str) -> Followers {
+        let is_it = |wanted: &PluginRef| wanted.name == name && wanted.version.is_none();
+        let takes = |agent: &Agent| is_it(&agent.plugin);
+        let has_choose =
+            |state: &State, agent: &Agent| chooses(state, agent) && is_it(&selector_of(agent));
+        let any = |is_one: &dyn Fn(&State, &Agent) -> bool| {
+            let mut states = worlds.values().map(|world| &world.state);
+            states.any(|state| state.agents().any(|agent| is_one(state, agent)))
+        };
+        Followers {
+            names: named(worlds, |state, agent| {
+                takes(agent) || has_choose(state, agent)
+            }),
+            take: any(&|_, agent| takes(agent)),
+            choose: any(&has_choose),
+        }
+    }
+
+    /// What becomes of them without an active version. `tickets` says what new tickets do then.
+    fn left_with(&self, tickets: &str) -> String {
+        let tickets = format!("new tickets of the agents whose plugin it is {tickets}");
+        let choices = "the choices that it is to make fail";
+        match (self.take, self.choose) {
+            (true, true) => format!("{tickets}, and {choices}"),
+            (true, false) => tickets,
+            (false, true) => choices.to_owned(),
+            (false, false) => "none is active".to_owned(),
+        }
+    }
 }
 
 /// Whether an agent has a selector: who names none has one as soon as somebody is below it.
@@ -294,4 +332,29 @@ fn needs(state: &State, agent: &Agent, table: &Plugins, left: &Plugins) -> bool 
     }
     let member = state.member(agent);
     member.queued > 0 || !member.current.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_without_a_version_is_said_of_tickets_and_of_choices() {
+        let left = |take, choose| {
+            let names = Vec::new();
+            Followers {
+                names,
+                take,
+                choose,
+            }
+            .left_with("wait")
+        };
+        let (tickets, choices) = ("tickets of the agents whose plugin it is wait", "choices");
+        let both = left(true, true);
+        assert!(both.contains(tickets) && both.contains(choices), "{both}");
+        assert!(left(true, false).ends_with(tickets));
+        // Nothing waits for a selector.
+        assert_eq!(left(false, true), "the choices that it is to make fail");
+        assert_eq!(left(false, false), "none is active");
+    }
 }

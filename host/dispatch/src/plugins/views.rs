@@ -17,6 +17,9 @@ pub struct PluginView {
     pub state: PluginState,
     /// Whether its name is pinned to it.
     pub pinned: bool,
+    /// The version that its name is pinned to, where that is another one: this one does not become active
+    /// until it is unpinned.
+    pub pinned_to: Option<String>,
     /// Whether nothing starts on it, for it lacks a signature that counts and the host requires one.
     pub barred: bool,
     /// Why nothing starts on it, where what it says of itself cannot be used by this host: a sentence.
@@ -79,7 +82,7 @@ impl Host {
     /// whether it was there before.
     ///
     /// # Errors
-    /// Nothing has changed then.
+    /// Nothing has changed then, but that a known version is whole again where it was damaged.
     pub async fn add_plugin(&self, new: NewPlugin) -> Result<Added> {
         self.has_room()?;
         self.operator().add(new).await
@@ -159,11 +162,13 @@ fn view(table: &Plugins, plugin: &Plugin) -> PluginView {
     let rollout = table.rollout(&plugin.name);
     let active = rollout.and_then(|rollout| rollout.active.as_deref());
     let is_active = active == Some(plugin.version.as_str());
+    let pinned = rollout.filter(|rollout| rollout.pinned.is_some());
     let described = table.described(&plugin.digest);
     PluginView {
         plugin: plugin.clone(),
         state: rollout.map_or(PluginState::Idle, |rollout| state(rollout, &plugin.version)),
-        pinned: is_active && rollout.is_some_and(|rollout| rollout.pinned.is_some()),
+        pinned: is_active && pinned.is_some(),
+        pinned_to: pinned.and_then(|rollout| rollout.active.clone().filter(|_| !is_active)),
         barred: table.is_barred(plugin),
         unusable: table.unusable(&plugin.digest).map(ToOwned::to_owned),
         manifest: described.map(|described| described.manifest.clone()),

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use end::will_retry;
+pub use held::Held;
 pub(crate) use queue::{Group, Pairs};
 pub use retry::has_tries;
 pub(crate) use silence::Heard;

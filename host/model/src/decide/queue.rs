@@ -9,7 +9,7 @@
 
 use super::Tx;
 use crate::{
-    AgentId, EventKind, Lot, NoPlugin, Priority, Refusal, RunStatus, State, Status, TicketId,
+    AgentId, EventKind, Lot, NoPlugin, Priority, Refusal, Run, RunStatus, State, Status, TicketId,
     Timestamp, WaitKind, Wip,
 };
 use std::collections::{BTreeSet, HashSet};
@@ -103,14 +103,18 @@ impl State {
         }
     }
 
-    /// Runs that are busy: all of them, and those of a plugin. Those that wait for somebody are not.
-    pub(super) fn busy(&self, plugin: &str) -> (u32, u32) {
-        let (mut all, mut of_plugin) = (0, 0);
+    /// Runs that are busy. Those that wait for somebody are not.
+    pub(super) fn busy_runs(&self) -> impl Iterator<Item = &Run> {
         let active = self.desks.values().flat_map(|desk| &desk.active);
-        for run in active.filter_map(|id| self.runs.get(&self.tickets.get(id)?.run?)) {
-            if run.is_over() || run.status == RunStatus::Waiting {
-                continue;
-            }
+        let runs = active.filter_map(|id| self.runs.get(&self.tickets.get(id)?.run?));
+        let runs = runs.map(|run| &**run);
+        runs.filter(|run| !run.is_over() && run.status != RunStatus::Waiting)
+    }
+
+    /// How many runs are busy: all of them, and those of a plugin.
+    fn busy(&self, plugin: &str) -> (u32, u32) {
+        let (mut all, mut of_plugin) = (0, 0);
+        for run in self.busy_runs() {
             all += 1;
             of_plugin += u32::from(run.plugin.name == plugin);
         }
@@ -365,7 +369,7 @@ impl Tx<'_> {
             return Ok(());
         }
         Err(Refusal::Busy(format!(
-            "the queue of {} is full ({} tickets, limit `max_queued`); try again when some have \
+            "the queue of {} is full ({queued} in it, and `max_queued` is {}); try again when some have \
              started",
             record.name, record.limits.max_queued
         )))

@@ -81,6 +81,8 @@ impl Tx<'_> {
     }
 
     fn check_team(&self, spec: &TeamSpec) -> Result<(), Refusal> {
+        let linked = &self.state.workspace.repos;
+        spec.workspace.check_repos(linked, self.context.limits)?;
         let mut wrong = Vec::new();
         let mut seen = HashSet::new();
         for (i, repo) in spec.workspace.repos.iter().flatten().enumerate() {

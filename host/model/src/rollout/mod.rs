@@ -197,7 +197,12 @@ impl Rollout {
             None => {
                 return Err(Refusal::Conflict(format!(
                     "plugin {name} has no active version that {version} could be held against; \
-                     activate it instead"
+                     {}install it without --canary",
+                    // Without a history there is nothing of it here that could be activated.
+                    match self.history.is_empty() {
+                        true => "",
+                        false => "activate it instead, or ",
+                    }
                 )));
             }
             Some(active) if active == version => {

@@ -117,6 +117,26 @@ fn a_version_that_goes_away_leaves_no_trace_but_in_the_history() {
 }
 
 #[test]
+fn a_first_version_is_told_to_be_installed_wholly_and_another_to_be_activated() {
+    let mut first = Rollout::new("p");
+    let refusal = first.try_out("1", 50, AT).expect_err("there is no other");
+    assert!(
+        refusal
+            .to_string()
+            .ends_with("; install it without --canary"),
+        "{refusal}"
+    );
+    first.added("1", AT);
+    let refusal = first.try_out("1", 50, AT).expect_err("none is active");
+    assert!(
+        refusal
+            .to_string()
+            .contains("; activate it instead, or install it without --canary"),
+        "{refusal}"
+    );
+}
+
+#[test]
 fn a_canary_has_its_share_of_runs_and_each_run_and_choice_its_version_for_ever() {
     let mut rollout = rollout(&["1"]);
     for wrong in [0, 100, 255] {

@@ -40,6 +40,10 @@ pub struct Plugin {
     pub percent: Option<u8>,
     /// Whether its name is pinned to it.
     pub pinned: bool,
+    /// The version that its name is pinned to, where that is another one: this one does not become active
+    /// until the name is unpinned. Missing where it is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_to: Option<String>,
     /// Whether nothing starts on it, for it is not signed by a trusted key and the host requires that.
     /// Missing where it is not so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -78,7 +82,11 @@ impl From<&PluginView> for Plugin {
             name: plugin.name.clone(),
             version: plugin.version.clone(),
             digest: plugin.digest.clone(),
-            world: plugin.world.into(),
+            // A boss that delegates nothing has the form of a subordinate, and is what it says.
+            world: match &view.manifest {
+                Some(manifest) => manifest.world.into(),
+                None => plugin.world.into(),
+            },
             size: plugin.size,
             builtin: plugin.builtin,
             origin: match plugin.builtin {
@@ -90,6 +98,7 @@ impl From<&PluginView> for Plugin {
             state: state.to_owned(),
             percent,
             pinned: view.pinned,
+            pinned_to: view.pinned_to.clone(),
             barred: view.barred,
             unusable: view.unusable.clone(),
             has_manifest: view.manifest.is_some(),

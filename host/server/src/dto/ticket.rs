@@ -81,8 +81,9 @@ pub struct Ticket {
     /// Milliseconds that its run may be silent before it fails; where none is given, the agent's limit
     /// holds.
     pub silence_ms: Option<u64>,
-    /// Why it does not start yet, where it waits in its agent's queue: a sentence. It is no part of the
-    /// version. Missing where it does not wait.
+    /// Why it does not start yet, where it waits in its agent's queue or for another agent: a sentence. It is
+    /// no part of the version. Missing where it does not wait. One answer says it of the first 1,000 tickets
+    /// that are open and assigned, which only a tree has more of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
     /// It does not start before: its last run failed, and it is tried again then.

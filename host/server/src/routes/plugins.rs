@@ -137,8 +137,9 @@ pub(crate) struct AddQuery {
     name: Option<String>,
     /// Its version, likewise. A version names one component for ever.
     version: Option<String>,
-    /// Whether new runs take it at once, unless its name is pinned; they do where nothing is given. A version
-    /// that was there before becomes active only where this is `true`.
+    /// Whether new runs take it at once; they do where nothing is given. A version that was there before
+    /// becomes active only where this is `true`. Under a name that is pinned to another version it is kept, new
+    /// or not, and does not become active: `pinned_to` says so.
     activate: Option<bool>,
     /// The share of the new runs that it is tried on, in percent, whether it was there before or not.
     #[param(minimum = 1, maximum = 99)]

@@ -1,14 +1,15 @@
 //! The engine on local disk: one redb file, one fsynced write transaction per group.
 //!
-//! Invariants: all redb calls run on blocking threads, those of the writer on one of its own
-//! ([`worker`]), under the state's read lock, so that no transaction outlives its call and
-//! [`Engine::reopen`] (write lock) finds none alive; quick repair is on for every commit, so opening
-//! after a kill does not walk the file.
+//! Invariants: all redb calls run on blocking threads under the state's read lock, so that no
+//! transaction outlives its call and [`Engine::reopen`] (write lock) finds none alive; what the writer
+//! calls (to load, to apply, to reopen) runs on one thread of its own ([`worker`]), and nothing there
+//! is long; quick repair is on for every commit, so opening after a kill does not walk the file.
 //!
 //! Tables: `meta` (schema), `heads`, `kv`, `streams`, `frames`; keys are laid out in [`codec`].
 
 mod apply;
 mod codec;
+mod opening;
 mod raw;
 mod read;
 mod room;
@@ -23,10 +24,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use redb::backends::InMemoryBackend;
-use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, StorageError,
-    TableDefinition, TableError,
-};
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition};
 
 use crate::batch::{Item, Partition};
 use crate::engine::{Engine, Found, FrameHead, Group, LoadRequest, Loaded, Page, Scan};
@@ -224,12 +222,8 @@ impl RedbEngine {
         doing: &'static str,
         work: impl FnOnce(&ReadTransaction) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        self.blocking(doing, move |inner| {
-            let state = inner.state();
-            let transaction = state.database()?.begin_read().map_err(failed(doing))?;
-            work(&transaction)
-        })
-        .await
+        self.blocking(doing, move |inner| inner.read(doing, work))
+            .await
     }
 }
 
@@ -250,9 +244,7 @@ impl Engine for RedbEngine {
     async fn load(&self, request: LoadRequest) -> Result<Loaded, EngineError> {
         let doing = "reading the state";
         self.writing(doing, move |inner| {
-            let state = inner.state();
-            let transaction = state.database()?.begin_read().map_err(failed(doing))?;
-            read::load(&transaction, &request)
+            inner.read(doing, |txn| read::load(txn, &request))
         })
         .await
     }
@@ -320,14 +312,15 @@ impl Engine for RedbEngine {
         partition: Partition,
         limit: usize,
     ) -> Result<Vec<FrameHead>, EngineError> {
-        self.read("reading the log", move |txn| {
-            read::recent(txn, partition, limit)
+        let doing = "reading the log";
+        self.writing(doing, move |inner| {
+            inner.read(doing, |txn| read::recent(txn, partition, limit))
         })
         .await
     }
 
     async fn reopen(&self) -> Result<(), EngineError> {
-        self.blocking("reopening the database", Inner::reopen).await
+        self.writing("reopening the database", Inner::reopen).await
     }
 
     async fn close(&self) -> Result<(), EngineError> {
@@ -378,6 +371,16 @@ impl Inner {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let state = self.state();
+        let transaction = state.database()?.begin_read().map_err(failed(doing))?;
+        work(&transaction)
+    }
+
     fn set(&self, new: State) {
         self.reopening.store(true, Ordering::Release);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -413,149 +416,10 @@ impl Inner {
         }
     }
 
-    fn open(&self) -> Result<Database, EngineError> {
-        let database = match self.open_file() {
-            Err(Opening::Full(_)) => {
-                if let Some(room) = &self.room {
-                    room.give_up_ballast();
-                }
-                self.open_file()
-            }
-            other => other,
-        };
-        let database = database.map_err(|error| self.explain(error))?;
-        self.check_schema(&database)?;
-        if let Some(room) = &self.room {
-            room.restore_ballast();
-        }
-        Ok(database)
-    }
-
-    fn open_file(&self) -> Result<Database, Opening> {
-        let mut builder = Database::builder();
-        builder.set_cache_size(self.options.cache_bytes);
-        match &self.place {
-            Place::Backend(backend) => builder
-                .create_with_backend(backend.clone())
-                .map_err(Opening::from),
-            Place::Folder(folder) => {
-                std::fs::create_dir_all(folder).map_err(Opening::from)?;
-                let path = folder.join(FILE);
-                if path.exists() {
-                    room::settle_cache(&path)?;
-                }
-                builder.create(path).map_err(Opening::from)
-            }
-        }
-    }
-
-    fn explain(&self, error: Opening) -> EngineError {
-        match error {
-            Opening::InUse => EngineError::InUse { path: self.path() },
-            Opening::Full(why) => EngineError::Full {
-                doing: "opening the database",
-                path: self.path(),
-                why,
-            },
-            Opening::Damaged(why) => {
-                let file = self.path().join(FILE);
-                EngineError::Damaged(format!("{} cannot be opened: {why}", file.display()))
-            }
-            Opening::Other(why) => EngineError::Failed {
-                doing: "opening the database",
-                why: format!("{why} (in {})", self.path().display()),
-            },
-        }
-    }
-
     fn path(&self) -> PathBuf {
         match &self.place {
             Place::Folder(folder) => folder.clone(),
             Place::Backend(_) => Path::new("memory").to_owned(),
-        }
-    }
-
-    /// Refuses a newer schema; gives a new file this program's schema and empty tables.
-    fn check_schema(&self, database: &Database) -> Result<(), EngineError> {
-        let doing = "reading the store's schema";
-        let read = database.begin_read().map_err(failed(doing))?;
-        match read.open_table(META) {
-            Ok(meta) => {
-                let stored = meta.get(SCHEMA_KEY).map_err(failed(doing))?;
-                let bytes = stored
-                    .as_ref()
-                    .and_then(|value| value.value().try_into().ok());
-                let found = u32::from_be_bytes(bytes.ok_or_else(|| {
-                    EngineError::Damaged(format!("{} names no schema", self.path().display()))
-                })?);
-                // An older one is read as it is: so far none differs in more than records may.
-                if found > SCHEMA {
-                    let path = self.path();
-                    return Err(EngineError::NewerSchema {
-                        path,
-                        found,
-                        known: SCHEMA,
-                    });
-                }
-                Ok(())
-            }
-            Err(TableError::TableDoesNotExist(_)) => {
-                drop(read);
-                self.write_schema(database)
-            }
-            Err(error) => Err(failed(doing)(error)),
-        }
-    }
-
-    fn write_schema(&self, database: &Database) -> Result<(), EngineError> {
-        let doing = "preparing the store";
-        let mut write = database.begin_write().map_err(failed(doing))?;
-        write.set_quick_repair(true);
-        for table in [HEADS, KV, STREAMS, FRAMES] {
-            write.open_table(table).map_err(failed(doing))?;
-        }
-        write
-            .open_table(META)
-            .map_err(failed(doing))?
-            .insert(SCHEMA_KEY, SCHEMA.to_be_bytes().as_slice())
-            .map_err(failed(doing))?;
-        write.commit().map_err(failed(doing))?;
-        if let Place::Folder(folder) = &self.place {
-            // The new file's name must be as durable as its content.
-            let folder = std::fs::File::open(folder).map_err(failed(doing))?;
-            folder.sync_all().map_err(failed(doing))?;
-        }
-        Ok(())
-    }
-}
-
-/// Why the file could not be opened, as far as it matters what to do then.
-enum Opening {
-    InUse,
-    Full(String),
-    Damaged(String),
-    Other(String),
-}
-
-impl From<std::io::Error> for Opening {
-    fn from(error: std::io::Error) -> Opening {
-        match error.kind() {
-            kind if is_full(kind) => Opening::Full(error.to_string()),
-            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                Opening::Damaged(error.to_string())
-            }
-            _ => Opening::Other(error.to_string()),
-        }
-    }
-}
-
-impl From<DatabaseError> for Opening {
-    fn from(error: DatabaseError) -> Opening {
-        match error {
-            DatabaseError::DatabaseAlreadyOpen => Opening::InUse,
-            DatabaseError::Storage(StorageError::Io(error)) => error.into(),
-            DatabaseError::Storage(StorageError::Corrupted(why)) => Opening::Damaged(why),
-            other => Opening::Other(other.to_string()),
         }
     }
 }

@@ -9,7 +9,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Opening, RedbOptions};
+use super::RedbOptions;
+use super::opening::Opening;
 use crate::error::Shortage;
 
 /// The ballast's file in the store's folder.

@@ -29,8 +29,9 @@ pub(super) async fn run(command: &OperateCommand, global: &Global) -> Result<Cod
                     let told = match rollout["active"].as_str() {
                         Some(active) => format!("New runs of {name} take {active}."),
                         None => format!(
-                            "No version of {name} is active: new tickets of agents that name no version \
-                             wait. `adjutant plugin activate {name}@VERSION` lets them go on."
+                            "No version of {name} is active: new tickets of agents whose plugin it is, at \
+                             no version, wait, and a selector of that name chooses nobody. `adjutant plugin \
+                             activate {name}@VERSION` lets them go on."
                         ),
                     };
                     print::text(&clean::line(&told, 500))?;
@@ -76,9 +77,15 @@ pub(super) fn registered(added: &PluginView, activate: bool) -> String {
     let (world, digest, state) = (&added.world, &added.digest, inspect::state(added));
     let mut text = format!("{head}, a {world}, {digest}{signed}: {state}");
     if activate && !matches!(added.state.as_str(), "active" | "canary") {
-        text.push_str(&format!(
-            ". New runs do not take it: `adjutant plugin activate {plugin}` makes it the one that they take"
-        ));
+        let activate = format!("`adjutant plugin activate {plugin}`");
+        text.push_str(&match &added.pinned_to {
+            None => format!(". New runs do not take it: {activate} makes it the one that they take"),
+            Some(held) => format!(
+                ". New runs do not take it, for {name} is pinned to {held}: `adjutant plugin unpin {name}` \
+                 first, then {activate} makes it the one that they take",
+                name = added.name
+            ),
+        });
     }
     clean::line(&text, 1_000)
 }
@@ -173,6 +180,18 @@ mod tests {
             told,
             "lead@1.0.0 was here already, a boss, sha256:0: -. New runs do not take it: `adjutant plugin \
              activate lead@1.0.0` makes it the one that they take"
+        );
+        let pinned = PluginView {
+            pinned_to: Some("0.9.0".to_owned()),
+            ..view(false, "idle")
+        };
+        let told = registered(&pinned, true);
+        assert!(
+            told.ends_with(
+                "for lead is pinned to 0.9.0: `adjutant plugin unpin lead` first, then `adjutant plugin \
+                 activate lead@1.0.0` makes it the one that they take"
+            ),
+            "{told}"
         );
         let told = registered(&view(false, "idle"), false);
         assert!(told.ends_with("sha256:0: -"), "{told}");

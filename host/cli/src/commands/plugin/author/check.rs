@@ -84,6 +84,9 @@ fn told(path: &Path, checked: &Checked) -> String {
     for warning in &checked.warnings {
         let _ = writeln!(told, "\nwarning: {}", clean::block(warning).trim_end());
     }
+    for hint in &checked.hints {
+        let _ = writeln!(told, "\nhint: {}", clean::block(hint).trim_end());
+    }
     told
 }
 
