@@ -69,15 +69,6 @@ pub enum BuildError {
         /// Where the component should be.
         path: PathBuf,
     },
-    /// A section is there already.
-    #[error(
-        "The component has a section `{0}` already, and may have one. Take it out of what the component is \
-         built from, or leave out what would be added."
-    )]
-    Section(String),
-    /// The bytes are no whole component.
-    #[error("The component cannot be read: {0}. Build it anew.")]
-    Damaged(wasmparser::BinaryReaderError),
 }
 
 /// Compile packages of the workspace at `manifest` (a `Cargo.toml`) to components below `target_dir`,
@@ -153,29 +144,48 @@ pub fn cargo() -> Result<Command, BuildError> {
     ))
 }
 
-/// The same component with a custom section at its end: how a manifest is carried.
+/// The same component with a custom section at its end, in place of any of that name that it carries: how a
+/// manifest is carried.
 ///
 /// # Errors
-/// The bytes are no whole component, or the outermost component has a section of that name already.
-pub fn with_section(component: &[u8], name: &str, content: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let mut depth = 0_usize;
+/// The bytes are no whole component.
+pub fn with_section(
+    component: &[u8],
+    name: &str,
+    content: &[u8],
+) -> Result<Vec<u8>, wasmparser::BinaryReaderError> {
+    let mut kept = Vec::with_capacity(component.len() + content.len() + 32);
+    let mut from = 0;
+    let mut depth = 0_u32;
+    let mut before = 0;
     for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(BuildError::Damaged)? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
+        match payload? {
+            // The section as a whole begins where the one before it ended.
             Payload::CustomSection(section) if depth == 0 && section.name() == name => {
-                return Err(BuildError::Section(name.to_owned()));
+                kept.extend_from_slice(&component[from..before]);
+                from = section.range().end;
+                before = from;
             }
-            _ => {}
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(end) => {
+                depth = depth.saturating_sub(1);
+                before = end;
+            }
+            Payload::Version { range, .. } => before = range.end,
+            other => {
+                if let Some((_, range)) = other.as_section() {
+                    before = range.end;
+                }
+            }
         }
     }
-    let mut whole = component.to_vec();
+    kept.extend_from_slice(&component[from..]);
     let section = CustomSection {
         name: name.into(),
         data: content.into(),
     };
-    section.append_to_component(&mut whole);
-    Ok(whole)
+    section.append_to_component(&mut kept);
+    Ok(kept)
 }
 
 /// Tell cargo, from a build script, to run it again when anything below `dir` changes that guests are
@@ -397,27 +407,6 @@ mod tests {
             .collect();
         std::fs::remove_dir_all(&root).expect("to clean up");
         assert_eq!(paths, ["Cargo.toml", "a", "b/src"]);
-    }
-
-    #[test]
-    fn a_component_gets_a_section_of_a_name_once() {
-        let mut inner = wasm_encoder::Component::new();
-        let section = |data: &'static [u8]| CustomSection {
-            name: "a".into(),
-            data: data.into(),
-        };
-        inner.section(&section(b"inner"));
-        let mut component = wasm_encoder::Component::new();
-        component.section(&wasm_encoder::NestedComponentSection(&inner));
-        let plain = component.finish();
-        let once = with_section(&plain, "a", &[7; 300]).expect("a component");
-        assert_eq!(once[..plain.len()], plain);
-        assert!(once.ends_with(&[7; 300]));
-        let twice = with_section(&once, "a", b"more").expect_err("it is there");
-        assert!(twice.to_string().contains("a section `a` already"));
-        with_section(&once, "b", b"more").expect("another name");
-        let cut = with_section(&once[..once.len() - 1], "b", b"more");
-        assert!(matches!(cut, Err(BuildError::Damaged(_))), "{cut:?}");
     }
 
     #[test]

@@ -355,7 +355,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         match segment {
             Segment::Seq { index } => text.push_str(&index.to_string()),
             Segment::Map { key } | Segment::Enum { variant: key } => {
-                text.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                text.push_str(&crate::text::pointer_part(key));
             }
             Segment::Unknown => text.push('?'),
         }

@@ -137,6 +137,11 @@ pub fn task_report(report: &TaskReport) -> String {
     text
 }
 
+/// A name as a part of a JSON pointer (RFC 6901).
+pub fn pointer_part(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// A text cut to so many bytes, at a character's edge, with a mark where something is left out.
 pub fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {

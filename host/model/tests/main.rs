@@ -6,6 +6,7 @@ mod budgets;
 mod cancelling;
 mod common;
 mod delegation;
+mod held;
 mod parked;
 mod queues;
 mod resuming;

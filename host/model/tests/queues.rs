@@ -6,7 +6,7 @@ use adjutant_model::{
     TeamSpec, Terms, TicketId, Wip, WorkspaceSpec,
 };
 
-fn on(terms: Terms, to: &str) -> NewTicket {
+pub(crate) fn on(terms: Terms, to: &str) -> NewTicket {
     NewTicket {
         title: "work".to_owned(),
         assignee: Some(to.to_owned()),
@@ -15,21 +15,21 @@ fn on(terms: Terms, to: &str) -> NewTicket {
     }
 }
 
-fn urgent(priority: Priority) -> Terms {
+pub(crate) fn urgent(priority: Priority) -> Terms {
     Terms {
         priority,
         ..Terms::default()
     }
 }
 
-fn of_group(group: &str) -> Terms {
+pub(crate) fn of_group(group: &str) -> Terms {
     Terms {
         group: Some(group.to_owned()),
         ..Terms::default()
     }
 }
 
-fn wip(story: &mut Story, wip: Wip) {
+pub(crate) fn wip(story: &mut Story, wip: Wip) {
     story
         .run(Command::SaveTeam(TeamSpec {
             workspace: WorkspaceSpec {
@@ -41,7 +41,7 @@ fn wip(story: &mut Story, wip: Wip) {
         .expect("saved");
 }
 
-fn at_work(story: &Story, tickets: &[TicketId]) -> Vec<bool> {
+pub(crate) fn at_work(story: &Story, tickets: &[TicketId]) -> Vec<bool> {
     let live = |id: &TicketId| story.live(*id).is_some();
     tickets.iter().map(live).collect()
 }
@@ -337,106 +337,4 @@ fn what_starts_at_once_needs_no_room_in_the_queue() {
     assert!(matches!(&refusal, Refusal::Busy(_)), "{refusal:?}");
     story.done(first);
     story.give("sol", "2");
-}
-
-#[test]
-fn what_waits_in_a_queue_says_why() {
-    let mut story = Story::new();
-    let held = |story: &Story, id| story.state.held(story.now).ticket(id);
-    let why = |story: &Story, id| held(story, id).expect("it waits");
-    // Its agent has as much to do as it may have.
-    let busy = story.give("ada", "busy");
-    assert_eq!(held(&story, busy), None, "it is worked on");
-    let queued = story.give("ada", "queued");
-    let said = why(&story, queued);
-    assert_eq!(
-        said,
-        "ada works on 1 ticket, and 1 at a time is its limit (`max_concurrent`)"
-    );
-    let ada = story.agent("ada");
-    assert_eq!(story.state.held(story.now).agent(ada), Some(said));
-    assert_eq!(story.state.held(story.now).agent(story.agent("sol")), None);
-
-    // It comes after another one, or one of its group is worked on.
-    let after = story.create(on(
-        Terms {
-            blocked_by: vec![queued],
-            ..Terms::default()
-        },
-        "sol",
-    ));
-    assert!(why(&story, after).contains(&format!("comes after {queued} (`blocked_by`)")));
-    let first = story.create(on(of_group("db"), "sol"));
-    let second = story.create(on(of_group("db"), "sol"));
-    assert!(why(&story, second).contains(&format!("ticket {first} of its group \"db\"")));
-    story.cancel(after);
-    story.cancel(second);
-    story.done(first);
-
-    // The workspace has as many busy runs as it may.
-    let most = |runs, plugin: Option<u32>| Wip {
-        runs,
-        plugins: plugin
-            .map(|most| ("worker".to_owned(), most))
-            .into_iter()
-            .collect(),
-    };
-    wip(&mut story, most(Some(1), None));
-    let scarce = story.give("sol", "scarce");
-    assert!(why(&story, scarce).contains("the workspace works on 1 ticket, and 1 at a time"));
-    wip(&mut story, most(None, Some(1)));
-    assert!(why(&story, scarce).contains("works on 1 ticket with plugin worker, and 1 at a time"));
-    story.done(busy);
-    assert_eq!(held(&story, queued), None, "it has started");
-}
-
-#[test]
-fn an_agent_says_what_keeps_its_whole_queue_before_what_keeps_the_first_in_it() {
-    let mut story = Story::new();
-    let ada = story.agent("ada");
-    let why = |story: &Story| story.state.held(story.now).agent(ada).unwrap_or_default();
-    let before = story.give("sol", "before");
-    let busy = story.give("ada", "busy");
-    let blocked = story.create(on(
-        Terms {
-            blocked_by: vec![before],
-            ..urgent(Priority::High)
-        },
-        "ada",
-    ));
-    let free = story.give("ada", "free");
-    let after = format!("it comes after {before} (`blocked_by`)");
-    // The second in the queue could start, and does not.
-    assert_eq!(
-        why(&story),
-        "ada works on 1 ticket, and 1 at a time is its limit (`max_concurrent`)"
-    );
-    let held = story.state.held(story.now);
-    assert_eq!(held.ticket(blocked).as_ref(), Some(&after));
-
-    story.done(busy);
-    assert_eq!(at_work(&story, &[free, blocked]), [true, false]);
-    wip(
-        &mut story,
-        Wip {
-            runs: Some(1),
-            ..Wip::default()
-        },
-    );
-    story.done(free);
-    let scarce = story.give("ada", "scarce");
-    assert!(
-        why(&story).contains("the workspace works on 1 ticket, and 1 at a time"),
-        "{}",
-        why(&story)
-    );
-    story.cancel(scarce);
-    wip(&mut story, Wip::default());
-    // Its own reason says whose it is.
-    assert_eq!(
-        why(&story),
-        format!("ticket {blocked} is first in the queue: {after}")
-    );
-    story.done(before);
-    assert_eq!(why(&story), "");
 }

@@ -7,7 +7,7 @@ use adjutant_model::{
     Limits, NewTicket, Refusal, ReportOutcome, Retry, Status, Terms, TicketId, Violation,
 };
 
-fn retry(attempts: u32, reassign: u32) -> Terms {
+pub(crate) fn retry(attempts: u32, reassign: u32) -> Terms {
     Terms {
         retry: Some(Retry {
             attempts,
@@ -25,7 +25,7 @@ type End = fn(&mut Story, TicketId);
 type Says = fn(&Story) -> Result<(AgentId, Choice), String>;
 
 /// A ticket of kai's, and a part of it that is delegated to ada on these terms.
-fn delegated(story: &mut Story, terms: Terms) -> (TicketId, TicketId) {
+pub(crate) fn delegated(story: &mut Story, terms: Terms) -> (TicketId, TicketId) {
     let root = story.give("kai", "job");
     let part = Assignment {
         assignee: Some(story.agent("ada")),
@@ -59,7 +59,7 @@ fn choice(story: &Story, name: &str) -> (AgentId, Choice) {
     (story.agent(name), choice)
 }
 
-fn chosen(story: &mut Story, ticket: TicketId, tried: u32, name: &str) {
+pub(crate) fn chosen(story: &mut Story, ticket: TicketId, tried: u32, name: &str) {
     let choice = Ok(choice(story, name));
     story
         .run(Command::Chosen {
@@ -574,32 +574,4 @@ fn a_report_without_a_token_is_not_taken_for_a_later_attempt() {
     story
         .report("ada", Some(part), token)
         .expect("its own token");
-}
-
-#[test]
-fn what_is_tried_again_says_why_it_has_not_started() {
-    let mut story = Story::new();
-    let (_, part) = delegated(&mut story, retry(2, 1));
-    let ada = story.agent("ada");
-    let why = |story: &Story| story.state.held(story.now).ticket(part);
-    let of_ada = |story: &Story| story.state.held(story.now).agent(ada);
-    assert_eq!(why(&story), None);
-    story.fails(part);
-    let pauses = "its last try failed, and it pauses before the next one";
-    assert_eq!(why(&story).as_deref(), Some(pauses));
-    assert_eq!(
-        of_ada(&story),
-        Some(format!("ticket {part} is first in the queue: {pauses}"))
-    );
-    story.later(100);
-    assert_eq!(why(&story), None, "it has started");
-    story.fails(part);
-    // It is in nobody's queue, and nobody but the selector has anything to say.
-    assert_eq!(
-        why(&story).as_deref(),
-        Some("another agent is being chosen for it")
-    );
-    assert_eq!(of_ada(&story), None);
-    chosen(&mut story, part, 2, "bob");
-    assert_eq!(why(&story), None);
 }

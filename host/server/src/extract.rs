@@ -231,7 +231,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         match segment {
             At::Seq { index } => text.push_str(&index.to_string()),
             At::Map { key } | At::Enum { variant: key } => {
-                text.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                text.push_str(&adjutant_model::text::pointer_part(key));
             }
             At::Unknown => text.push('?'),
         }

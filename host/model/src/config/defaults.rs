@@ -10,6 +10,7 @@ use super::{CONFIG_BYTES, ConfigSchema, Filling, STEPS};
 use crate::Violation;
 use crate::call::json_bytes;
 use crate::schema::Schema;
+use crate::text::pointer_part;
 use serde_json::{Map, Value, json};
 
 /// What the schema is called while its parts are referred to, where it has no name of its own.
@@ -90,11 +91,11 @@ fn collect<'a>(
     defaults: &mut Vec<Judged<'a>>,
 ) {
     for (keyword, part) in schema.as_object().into_iter().flatten() {
-        let at = format!("{at}/{}", escaped(keyword));
+        let at = format!("{at}/{}", pointer_part(keyword));
         match (keyword.as_str(), part) {
             ("properties" | "$defs", Value::Object(parts)) => {
                 for (name, part) in parts {
-                    let at = format!("{at}/{}", escaped(name));
+                    let at = format!("{at}/{}", pointer_part(name));
                     if keyword == "properties"
                         && let Some(value) = filling.default_of(part)
                     {
@@ -116,11 +117,6 @@ fn collect<'a>(
             _ => {}
         }
     }
-}
-
-/// A name in a JSON pointer.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// A JSON pointer as a URI's fragment.
